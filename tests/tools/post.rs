@@ -587,3 +587,23 @@ fn what_waits_is_routed_anew_after_a_change() {
     ran.says_somewhere("no route to");
     assert_eq!((world.waiting().len(), world.failed()), (0, 2));
 }
+
+#[test]
+fn a_host_that_the_operator_named_goes_before_what_resolvers_say() {
+    let world = World::new("fallback");
+    world.put(b"hello");
+    let web = Web::start(&world.authority, &["127.0.0.1"]);
+    let host = format!("127.0.0.1:{}", web.port());
+    let peers = world.env.relay("peers");
+    peers.args(["-N", "alice", "--host", &host, "bob"]).ok();
+    let ran = world.post().arg("-n").ok().quiet();
+    assert!(
+        ran.text().contains("\tself-signed\thost\t1"),
+        "{}",
+        ran.text()
+    );
+    world.post().ok().quiet();
+    assert_eq!(web.bodies("127.0.0.1").len(), 1);
+    assert_eq!(world.resolver.count(SERVICE), 0);
+    assert!(world.waiting().is_empty());
+}

@@ -12,8 +12,8 @@ use super::tally::counted;
 use super::{files, report};
 use crate::binding::address::Service;
 use crate::binding::direct::DirectEvent;
-use crate::binding::direct::posting::DirectContext;
-use crate::binding::direct::run::post_waiting;
+use crate::binding::direct::posting::{DirectContext, DirectDestination};
+use crate::binding::direct::run::{planned, post_waiting};
 use crate::binding::pohttp::{PostAnswer, Poster};
 use crate::binding::{Error, Network, Server};
 use crate::describe::{self, json};
@@ -182,20 +182,13 @@ pub fn post_stream(inputs: &Inputs, network: &Network, now: Timestamp) -> anyhow
 /// When the spool cannot be read or standard output not be written; the status of addresses that were not found.
 pub fn print_plan(context: &DirectContext<'_>, json: bool) -> anyhow::Result<()> {
     let mut outcome = Outcome::default();
-    let planned = crate::binding::direct::run::addresses(context.spool)?;
-    for (address, count) in planned {
+    for destination in planned(context.spool)? {
         outcome.take();
-        let found = context.network.find(
-            Service::ParcelDelivery,
-            &address,
-            Some(context.spool),
-            context.time.told,
-        );
-        let place = InputRef::named(address.to_string());
-        match found {
+        let place = InputRef::named(destination.address.to_string());
+        match destination.servers(context) {
             Ok(servers) => {
                 for server in servers {
-                    files::print(&plan_line(&address, &server, count, json))?;
+                    files::print(&plan_line(&destination, &server, json))?;
                 }
             }
             Err(error) => outcome.done(&place, Err(error.into()))?,
@@ -204,7 +197,13 @@ pub fn print_plan(context: &DirectContext<'_>, json: bool) -> anyhow::Result<()>
     outcome.finish()
 }
 
-fn plan_line(address: &InternetAddress, server: &Server, count: usize, is_json: bool) -> String {
+fn plan_line(destination: &DirectDestination, server: &Server, is_json: bool) -> String {
+    let (address, count) = (&destination.address, destination.parcels.len());
+    let from = if destination.pinned.is_some() {
+        "host"
+    } else {
+        "resolver"
+    };
     let host = server.host.to_string();
     let rule = super::gateways::certificate_word(server.certificate);
     if is_json {
@@ -214,13 +213,13 @@ fn plan_line(address: &InternetAddress, server: &Server, count: usize, is_json: 
             "host": host,
             "port": server.port,
             "certificate": rule,
-            "from": "resolver",
+            "from": from,
             "messages": count,
         }));
     }
     let (address, host) = (report::escaped(address.as_str()), report::escaped(&host));
     format!(
-        "{address}\t{host}\t{}\t{rule}\tresolver\t{count}",
+        "{address}\t{host}\t{}\t{rule}\t{from}\t{count}",
         server.port
     )
 }

@@ -7,6 +7,7 @@ use crate::binding::address::Service;
 use crate::binding::pohttp::{PostAnswer, Poster};
 use crate::binding::{Error, Network, Server};
 use crate::kind::ErrorKind;
+use crate::pki::NodeId;
 use crate::ramf::InternetAddress;
 use crate::spool::sent::SentEvent;
 use crate::spool::wire::{MessageStore as _, Queued, SpoolMessages, Taken};
@@ -23,8 +24,28 @@ const MAX_FAILURES: usize = 3;
 pub struct DirectDestination {
     /// The address.
     pub address: InternetAddress,
+    /// The recipient, if the operator said where its server is.
+    pub pinned: Option<NodeId>,
     /// The parcels, the most urgent first, with their ids.
     pub parcels: Vec<(Queued, String)>,
+}
+
+impl DirectDestination {
+    /// The servers, in the order in which they are tried.
+    ///
+    /// # Errors
+    /// When they cannot be found.
+    pub fn servers(&self, context: &DirectContext<'_>) -> Result<Vec<Server>, Error> {
+        let (service, now) = (Service::ParcelDelivery, context.time.told);
+        let (network, spool) = (context.network, Some(context.spool));
+        match self.pinned {
+            Some(peer) => {
+                let peer = (context.spool.owner(), peer);
+                network.find_peer(service, peer, &self.address, spool, now)
+            }
+            None => network.find(service, &self.address, spool, now),
+        }
+    }
 }
 
 /// What a run needs.
@@ -57,6 +78,12 @@ pub fn post_all<E: From<Error>>(
     let now = context.time.told;
     let address = destination.address.to_string();
     let state = context.spool.host_state(&address, now);
+    let is_left_alone = !state.is_due(now) && context.is_patient;
+    let servers = if is_left_alone {
+        Ok(Vec::new())
+    } else {
+        destination.servers(context)
+    };
     let mut posting = Posting {
         context,
         address: &address,
@@ -65,15 +92,11 @@ pub fn post_all<E: From<Error>>(
         answered: Vec::new(),
         each,
     };
-    if let (false, Some(until)) = (state.is_due(now) || !context.is_patient, state.next_try) {
+    if let (true, Some(until)) = (is_left_alone, state.next_try) {
         let address = address.clone();
         each(DirectEvent::LeftAlone { address, until })?;
         return posting.give_up();
     }
-    let spool = Some(context.spool);
-    let servers = context
-        .network
-        .find(Service::ParcelDelivery, &destination.address, spool, now);
     let ended = match servers {
         Ok(servers) => posting.post_to(&servers)?,
         Err(error) => Err(error),

@@ -8,6 +8,7 @@ use super::posting::{DirectContext, DirectDestination, DirectReport, post_all};
 use crate::binding::Error;
 use crate::message::Item;
 use crate::pipeline::mutex;
+use crate::pki::NodeId;
 use crate::ramf::InternetAddress;
 use crate::spool::queue::Rank;
 use crate::spool::wire::{MessageStore as _, Queued, SpoolMessages};
@@ -56,14 +57,12 @@ pub fn post_waiting<E: From<Error> + Send>(
     })
 }
 
-/// The addresses that something waits for, with the number of parcels of each.
+/// What waits now, for each server that it would go to.
 ///
 /// # Errors
 /// When the spool cannot be read.
-pub fn addresses(spool: &Spool) -> Result<Vec<(InternetAddress, usize)>, Error> {
-    let found = destinations::<Error>(spool, &|_| Ok(()))?.into_iter();
-    let counted = found.map(|it| (it.address, it.parcels.len()));
-    Ok(counted.collect())
+pub fn planned(spool: &Spool) -> Result<VecDeque<DirectDestination>, Error> {
+    destinations::<Error>(spool, &|_| Ok(()))
 }
 
 /// What waits, by address, in the order of the most urgent parcel of each.
@@ -84,7 +83,7 @@ fn destinations<E: From<Error>>(
         };
         after = Some(last.rank());
         for queued in page {
-            let (address, id) = match addressed(&store, &queued) {
+            let (address, recipient, id) = match addressed(&store, &queued) {
                 Ok(Some(addressed)) => addressed,
                 Ok(None) => continue, // it has left meanwhile
                 Err(error) => {
@@ -93,12 +92,14 @@ fn destinations<E: From<Error>>(
                     continue;
                 }
             };
-            let at = *known
-                .entry(address.as_str().to_ascii_lowercase())
-                .or_insert(destinations.len());
+            let host = spool.owner().pinned_host(recipient).map_err(Error::from)?;
+            let pinned = host.map(|_| recipient);
+            let key = (address.as_str().to_ascii_lowercase(), pinned);
+            let at = *known.entry(key).or_insert(destinations.len());
             if at == destinations.len() {
                 destinations.push_back(DirectDestination {
                     address,
+                    pinned,
                     parcels: Vec::new(),
                 });
             }
@@ -107,11 +108,11 @@ fn destinations<E: From<Error>>(
     }
 }
 
-/// The address of the recipient, and the message id.
+/// The address of the recipient, its id, and the message id.
 fn addressed(
     store: &SpoolMessages<'_>,
     queued: &Queued,
-) -> Result<Option<(InternetAddress, String)>, Error> {
+) -> Result<Option<(InternetAddress, NodeId, String)>, Error> {
     let Some(octets) = store.read(queued, Vec::new())? else {
         return Ok(None);
     };
@@ -122,5 +123,5 @@ fn addressed(
     let fields = parcel.as_ref().fields();
     let address = fields.address.clone();
     let address = address.ok_or_else(|| Error::NoAddress(fields.recipient.to_string()))?;
-    Ok(Some((address, fields.id.clone())))
+    Ok(Some((address, fields.recipient, fields.id.clone())))
 }
