@@ -45,6 +45,7 @@ mod medium;
 mod mounted;
 mod once;
 #[cfg(feature = "online")]
+mod online_cable;
 mod online_collect;
 #[cfg(feature = "online")]
 mod online_submit;

@@ -35,6 +35,7 @@ pub(crate) struct Listener {
 
 struct Shared {
     is_stopped: AtomicBool,
+    is_unplugged: AtomicBool,
     accepted: AtomicUsize,
     next: AtomicU64,
     open: Mutex<HashMap<u64, TcpStream>>,
@@ -60,6 +61,7 @@ impl Listener {
         let listener = TcpListener::bind((address, 0)).unwrap();
         let shared = Arc::new(Shared {
             is_stopped: AtomicBool::new(false),
+            is_unplugged: AtomicBool::new(false),
             accepted: AtomicUsize::new(0),
             next: AtomicU64::new(0),
             open: Mutex::default(),
@@ -96,6 +98,19 @@ impl Listener {
     /// Ends all connections without TLS's goodbye, as a cable that is pulled; new ones are accepted.
     pub(crate) fn cut(&self) {
         self.shared.cut();
+    }
+}
+
+impl Listener {
+    /// Pulls the cable: ends all connections, and each new one at once, until it is [plugged](Self::plug) in again.
+    pub(crate) fn unplug(&self) {
+        self.shared.is_unplugged.store(true, Ordering::SeqCst);
+        self.shared.cut();
+    }
+
+    /// Serves again.
+    pub(crate) fn plug(&self) {
+        self.shared.is_unplugged.store(false, Ordering::SeqCst);
     }
 }
 
@@ -137,6 +152,9 @@ fn accept(
     while let Ok((tcp, _)) = listener.accept() {
         if shared.is_stopped.load(Ordering::SeqCst) {
             return;
+        }
+        if shared.is_unplugged.load(Ordering::SeqCst) {
+            continue; // closes it
         }
         shared.accepted.fetch_add(1, Ordering::SeqCst);
         let number = shared.next.fetch_add(1, Ordering::SeqCst);
