@@ -96,3 +96,32 @@ fn a_renewal_that_fails_is_reported_and_tried_once_a_day() {
     assert!(ran.stderr.contains("event=renewed"), "{}", ran.stderr);
     assert_eq!(world.certificates(), 2);
 }
+
+#[test]
+fn one_of_two_registrations_is_renewed_like_the_only_one() {
+    let world = World::new();
+    world.env.make_node(
+        "carol",
+        &["--type", "gateway", "--address", "carol.example.org"],
+    );
+    let public = world
+        .env
+        .relay("export")
+        .args(["-N", "gateway"])
+        .ok()
+        .stdout;
+    let register = world.env.relay("register").args(["-q", "-N", "carol"]);
+    let registration = register.stdin(public).ok().stdout;
+    let import = world
+        .env
+        .relay("import")
+        .args(["-q", "-N", "gateway", "--replace"]);
+    import.stdin(registration).ok();
+    let ran = world.online(100);
+    assert!(
+        ran.stderr.contains("event=renewed gateway=hub"),
+        "{}",
+        ran.stderr
+    );
+    assert_eq!(world.certificates(), 2);
+}

@@ -407,9 +407,9 @@ impl Directory {
         self.check(gateway, options)?;
         self.check_address(gateway.id(), &registration.gateway_address, options)?;
         let issuers = certificates::issuers(self)?;
-        let others = issuers.iter().any(|issuer| *issuer != gateway.id());
-        // A second gateway would vouch for this node, too, so the user has to confirm it.
-        if others && options.expected.is_none() && !options.replace {
+        // A second gateway would vouch for this node, too, so the user has to confirm it. One that vouches already may renew.
+        let is_second = !issuers.is_empty() && !issuers.contains(&gateway.id());
+        if is_second && options.expected.is_none() && !options.replace {
             return Err(Error::Import(ImportError::Pinned(
                 "this node is registered with another gateway",
             )));

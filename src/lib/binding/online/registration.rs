@@ -21,8 +21,10 @@ impl Registered {
     /// # Errors
     /// When there is none, or the key cannot be read.
     pub fn with(node: &Directory, gateway: NodeId) -> Result<Self, Error> {
-        let paths = certificates::paths_from(node, gateway)?;
-        let newest = paths.into_iter().next().ok_or_else(|| {
+        let paths = certificates::paths_from(node, gateway)?.into_iter();
+        // Several may end with the gateway's own certificate: then the one that was made last is known to it.
+        let newest = paths.max_by_key(|path| (path.leaf.not_after(), path.leaf.not_before()));
+        let newest = newest.ok_or_else(|| {
             let label = node.label_of(gateway);
             node::Error::Authorization(AuthorizationError::NotRegistered(label))
         })?;

@@ -47,6 +47,15 @@ pub fn renew(
             ),
         });
     }
+    if registration.node.not_after() <= registered.certificate.not_after() {
+        return Err(Error::Protocol {
+            server: client.server().to_string(),
+            problem: format!(
+                "the new one ends at {}, no later",
+                registration.node.not_after()
+            ),
+        });
+    }
     let _lock = node.lock_exclusive()?;
     node.import(
         &octets,
@@ -54,7 +63,8 @@ pub fn renew(
             name: None,
             replace: false,
             expected: None,
-            // The server has shown who it is, but not that it is the gateway: what is pinned stays.
+            // The certificate shows that it is the gateway, and nothing signs the session key beside it: that is believed
+            // as at the first registration.
             vouched: false,
             is_local: false,
             one_way: false,
