@@ -293,7 +293,7 @@ pub fn renew(
     if !time.is_believed() || !renew::is_due(registered, tried, now) {
         return Ok(false);
     }
-    spool.note_renewal(&gateway.address, now)?;
+    super::online::noted(spool.note_renewal(&gateway.address, now));
     let client = Client::new(connector.clone(), now);
     match renew::renew(spool.owner(), registered, &client, window, now) {
         Ok(end) => {

@@ -144,7 +144,10 @@ impl OnlineLog {
         now: Timestamp,
     ) -> anyhow::Result<()> {
         let error = match result {
-            Ok(()) => return Ok(spool.note_host_success(address, now)?),
+            Ok(()) => {
+                noted(spool.note_host_success(address, now));
+                return Ok(());
+            }
             Err(error) => error,
         };
         let Some(cause) = error.downcast_ref::<Error>() else {
@@ -157,7 +160,7 @@ impl OnlineLog {
         let before = spool.host_state(address, now);
         let text = report::text_of(&error);
         let pause = retry_after(cause);
-        spool.note_host_failure(address, &text, pause, now)?;
+        noted(spool.note_host_failure(address, &text, pause, now));
         let is_old = before.last_error.as_deref() == Some(text.as_str())
             && before
                 .failing_since
@@ -189,7 +192,7 @@ impl OnlineLog {
         let pause = retry_after(&error);
         let error = anyhow::Error::from(error);
         let text = report::text_of(&error);
-        spool.note_host_failure(address, &text, pause, now)?;
+        noted(spool.note_host_failure(address, &text, pause, now));
         let troubles = self.troubles.entry(address.to_owned()).or_default();
         if troubles.is_new(&text, now) {
             report::failure(None, &error);
@@ -302,6 +305,13 @@ fn error_of(event: &OnlineEvent) -> Option<&Error> {
         OnlineEvent::Accepted { .. }
         | OnlineEvent::Collected { .. }
         | OnlineEvent::CollectedAgain { .. } => None,
+    }
+}
+
+/// Warns of a state that cannot be kept: it saves questions and pauses, and keeps nothing from being exchanged.
+pub fn noted(result: Result<(), crate::spool::Error>) {
+    if let Err(error) = result {
+        report::warn(&report::text_of_error(&error));
     }
 }
 

@@ -17,7 +17,9 @@ use crate::spool::wire::{Arrived, MessageStore, Reception};
 const STORE_TOGETHER: usize = 32;
 
 /// Or so many octets.
-const STORE_OCTETS: usize = 8 * 1024 * 1024;
+///
+/// A large parcel is stored alone, since the next one is in memory already.
+const STORE_OCTETS: usize = 1024 * 1024;
 
 /// Or those that came within this time.
 const STORE_WITHIN: Duration = Duration::from_millis(100);
@@ -28,6 +30,9 @@ const ALONE_FOR: Duration = Duration::from_millis(10);
 /// A gateway that is not told of every parcel goes on sending pings. If nothing else comes for this long, it has sent
 /// everything.
 const QUIET_FOR: Duration = Duration::from_secs(3);
+
+/// So many parcels are left with a gateway before the rest waits for another connection: each costs memory.
+const MAX_OPEN: usize = 4096;
 
 /// How collecting ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -81,6 +86,9 @@ impl Receiving<'_> {
             if is_full || is_due {
                 self.store(std::mem::take(&mut batch), store, socket, each)?;
                 octets = 0;
+            }
+            if batch.is_empty() && socket.open_deliveries() >= MAX_OPEN {
+                return Ok(CollectionEnd::SomeLeft);
             }
             if !(self.goes_on)() {
                 self.store(batch, store, socket, each)?;

@@ -57,10 +57,16 @@ pub struct CollectionSocket {
 struct OctetCounter {
     connection: Connection,
     octets: u64,
+    /// When reading fails with a time-out, whatever comes: a frame of which an octet comes now and then must not hold the
+    /// run that looks whether it is to go on.
+    until: Instant,
 }
 
 impl Read for OctetCounter {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if Instant::now() >= self.until {
+            return Err(io::ErrorKind::WouldBlock.into());
+        }
         let read = self.connection.read(buffer)?;
         self.octets += read as u64;
         Ok(read)
@@ -175,8 +181,9 @@ impl CollectionSocket {
     fn step(&mut self, wait: Duration) -> Result<CollectionStep, Error> {
         // A time-out of zero would be none.
         let wait = wait.clamp(Duration::from_millis(1), SILENCE);
-        let connection = &mut self.socket.get_mut().connection;
-        connection.set_timeouts(wait, SILENCE)?;
+        let counter = self.socket.get_mut();
+        counter.connection.set_timeouts(wait, SILENCE)?;
+        counter.until = Instant::now() + wait;
         let read = self.socket.read();
         let octets = self.socket.get_ref().octets;
         if octets > self.octets {
@@ -349,6 +356,7 @@ fn upgrade(
     let counted = OctetCounter {
         connection,
         octets: 0,
+        until: Instant::now() + SILENCE,
     };
     let (socket, _) = match tungstenite::client::client_with_config(request, counted, Some(config))
     {
