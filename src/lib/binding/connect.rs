@@ -317,6 +317,12 @@ impl Connection {
                 waited: self.read_timeout,
             };
         }
+        if cause.kind() == io::ErrorKind::UnexpectedEof {
+            // rustls explains at length that TLS did not end it.
+            let cause = io::Error::new(cause.kind(), "the server ended it");
+            let server = self.server.to_string();
+            return Error::Broken { server, cause };
+        }
         let tls = cause.get_ref().and_then(|inner| inner.downcast_ref());
         match tls {
             Some(error) => tls::failure(&self.server, error),

@@ -11,14 +11,16 @@ pub(super) fn hint_for_binding(error: &Error) -> Option<String> {
             "write resolver = URL into the node's config, as in https://9.9.9.9/dns-query: relay-node(5)".to_owned(),
         ),
         Error::Unresolved { .. } => Some(
-            "what waits stays; if it goes on, try another resolver, or check this one: relay-node(5)".to_owned(),
+            "if it goes on, try another resolver, or check this one: relay-node(5); HOST:PORT needs a name that has an address"
+                .to_owned(),
         ),
         Error::NoService { .. } => Some("ask its operator which address it has".to_owned()),
         Error::PrivateAddress { .. } => {
             Some("--private allows it, where the network is one that you trust".to_owned())
         }
         Error::Certificate { .. } => Some(
-            "the network may ask for a login first, or this clock may be wrong; what waits stays".to_owned(),
+            "--ca names another authority, --pin a key; else the network may ask for a login first, or this clock be wrong"
+                .to_owned(),
         ),
         Error::WrongRoutes => Some("relay-check names the line: relay-routes(5)".to_owned()),
         Error::Loop => Some("relay-route -n shows where messages go: relay-routes(5)".to_owned()),
