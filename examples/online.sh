@@ -127,7 +127,7 @@ run island 'relay-list out'
 
 echo
 echo "All of it in one line of crontab(5), in which any program may fail and any road be gone."
-run island 'relay-route -q; relay-online -q --ca ../ca.pem; relay-route -q; relay-sync -q --if-present ../stick'
+run island 'relay-route -q; relay-online -q --ca ../ca.pem; relay-post -q --ca ../ca.pem; relay-route -q; relay-sync -q --if-present ../stick'
 
 echo
 echo "All is well: $NAME went from Anna to Bert three times, by wire and by stick, and came three times."
