@@ -2,26 +2,14 @@
 
 use jiff::Timestamp;
 
-use super::http::{Answer, Client, Request};
+use super::http::{Client, Request};
+use super::parcel_answer::{PARCEL, ParcelAnswer};
 use super::redirect;
-use super::retry::{RequestKind, SendOutcome};
+use super::retry::RequestKind;
 use super::{Error, Network, Server};
-use crate::kind::ErrorKind;
-
-/// The media type of a parcel, which deployed servers compare octet by octet.
-const PARCEL: &str = "application/vnd.awala.parcel";
 
 /// The longest explanation that is read, in octets.
 const MAX_EXPLANATION_LEN: usize = 64 * 1024;
-
-/// The answer of a server to a parcel.
-#[derive(Debug)]
-pub enum PostAnswer {
-    /// It has the parcel.
-    Accepted,
-    /// It will never take this parcel, and says why.
-    Refused(Error),
-}
 
 /// Posts parcels to one server, whose connection is kept.
 pub struct Poster<'a> {
@@ -48,7 +36,7 @@ impl<'a> Poster<'a> {
     ///
     /// # Errors
     /// When there is no answer, or one after which the parcel is to be tried again.
-    pub fn post(&self, parcel: &[u8]) -> Result<PostAnswer, Error> {
+    pub fn post(&self, parcel: &[u8]) -> Result<ParcelAnswer, Error> {
         let mut path = "/".to_owned();
         let mut answer = self
             .client
@@ -63,17 +51,6 @@ impl<'a> Poster<'a> {
             let client = self.network.client(&server, self.now)?;
             answer = client.send(&Request::post(&path, PARCEL, parcel), MAX_EXPLANATION_LEN)?;
         }
-        judge(answer, &server)
-    }
-}
-
-fn judge(answer: Answer, server: &Server) -> Result<PostAnswer, Error> {
-    match SendOutcome::of_status(RequestKind::PoHttp, answer.status) {
-        SendOutcome::Accepted => Ok(PostAnswer::Accepted),
-        SendOutcome::RefusedForGood => {
-            let error = answer.into_error(server, ErrorKind::Refused);
-            Ok(PostAnswer::Refused(error))
-        }
-        SendOutcome::Later(kind) => Err(answer.into_error(server, kind)),
+        ParcelAnswer::of(answer, RequestKind::PoHttp, &server)
     }
 }

@@ -14,7 +14,8 @@ use crate::binding::address::Service;
 use crate::binding::direct::DirectEvent;
 use crate::binding::direct::posting::{DirectContext, DirectDestination};
 use crate::binding::direct::run::{planned, post_waiting};
-use crate::binding::pohttp::{PostAnswer, Poster};
+use crate::binding::parcel_answer::ParcelAnswer;
+use crate::binding::pohttp::Poster;
 use crate::binding::{Error, Network, Server};
 use crate::describe::{self, json};
 use crate::message::Parcel;
@@ -170,8 +171,8 @@ pub fn post_stream(inputs: &Inputs, network: &Network, now: Timestamp) -> anyhow
         match super::enrolling::first(&servers, |server| {
             Poster::new(network, server, now)?.post(octets)
         })? {
-            PostAnswer::Accepted => Ok(()),
-            PostAnswer::Refused(error) => Err(error.into()),
+            ParcelAnswer::Accepted => Ok(()),
+            ParcelAnswer::Refused(error) => Err(error.into()),
         }
     })
 }

@@ -4,7 +4,8 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::DirectEvent;
 use crate::binding::address::Service;
-use crate::binding::pohttp::{PostAnswer, Poster};
+use crate::binding::parcel_answer::ParcelAnswer;
+use crate::binding::pohttp::Poster;
 use crate::binding::{Error, Network, Server};
 use crate::kind::ErrorKind;
 use crate::pki::NodeId;
@@ -167,14 +168,14 @@ impl<E: From<Error>> Posting<'_, E> {
                 continue; // it has left meanwhile
             };
             match client.post(&octets) {
-                Ok(PostAnswer::Accepted) => {
+                Ok(ParcelAnswer::Accepted) => {
                     failures = 0;
                     self.answered.push((queued, id, octets.len()));
                     if self.answered.len() >= STORE_TOGETHER {
                         self.release()?;
                     }
                 }
-                Ok(PostAnswer::Refused(error)) => {
+                Ok(ParcelAnswer::Refused(error)) => {
                     failures = 0;
                     self.set_aside(&queued, id, error)?;
                 }

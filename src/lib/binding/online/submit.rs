@@ -9,7 +9,8 @@ use super::OnlineEvent;
 use super::registration::Registered;
 use crate::binding::Error;
 use crate::binding::http::Client;
-use crate::binding::poweb::deliver::{self, DeliveryAnswer};
+use crate::binding::parcel_answer::ParcelAnswer;
+use crate::binding::poweb::deliver;
 use crate::kind::ErrorKind;
 use crate::message::Item;
 use crate::pipeline::workers::{self, Bounds, WorkItem};
@@ -231,10 +232,8 @@ fn send(prepared: SignedParcel, client: &Client) -> Option<ParcelFate> {
     let id = signed.id;
     Some(
         match deliver::deliver(client, &signed.octets, &signed.authorization) {
-            Ok(DeliveryAnswer::Accepted(_)) => {
-                ParcelFate::Accepted(AcceptedParcel { queued, id, len })
-            }
-            Ok(DeliveryAnswer::Refused(error)) => ParcelFate::Refused { queued, id, error },
+            Ok(ParcelAnswer::Accepted) => ParcelFate::Accepted(AcceptedParcel { queued, id, len }),
+            Ok(ParcelAnswer::Refused(error)) => ParcelFate::Refused { queued, id, error },
             Err(error) => ParcelFate::Failed { queued, error },
         },
     )

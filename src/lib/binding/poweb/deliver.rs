@@ -5,14 +5,11 @@ use base64::engine::general_purpose::STANDARD;
 
 use super::BASE;
 use crate::binding::Error;
-use crate::binding::http::{Answer, Client, Request};
-use crate::binding::retry::{RequestKind, SendOutcome};
-use crate::kind::ErrorKind;
+use crate::binding::http::{Client, Request};
+use crate::binding::parcel_answer::{PARCEL, ParcelAnswer};
+use crate::binding::retry::RequestKind;
 use crate::message::countersignature::{self, Purpose};
 use crate::pki::{Certificate, IdentityKey};
-
-/// The media type of a parcel, which deployed gateways compare octet by octet.
-pub const PARCEL: &str = "application/vnd.awala.parcel";
 
 /// The value of `Authorization` for a parcel: the scheme of deployed gateways, and the countersignature.
 ///
@@ -30,24 +27,11 @@ pub fn authorization(
     ))
 }
 
-/// The answer of a server to a parcel.
-#[derive(Debug)]
-pub enum DeliveryAnswer {
-    /// It has the parcel.
-    Accepted(Answer),
-    /// It will never take this parcel, and says why.
-    Refused(Error),
-}
-
 /// Delivers a parcel with its [`authorization`].
 ///
 /// # Errors
 /// When there is no answer, or one after which the parcel is to be tried again.
-pub fn deliver(
-    client: &Client,
-    parcel: &[u8],
-    authorization: &str,
-) -> Result<DeliveryAnswer, Error> {
+pub fn deliver(client: &Client, parcel: &[u8], authorization: &str) -> Result<ParcelAnswer, Error> {
     let path = format!("{BASE}/parcels");
     let request = Request {
         authorization: Some(authorization),
@@ -55,19 +39,5 @@ pub fn deliver(
     };
     // What a gateway says of a parcel that it took is of no use, however long it is, or if it is cut.
     let answer = client.send(&request, 0)?;
-    judge(answer, RequestKind::Delivery, client)
-}
-
-/// What an answer says of the parcel that was sent.
-///
-/// # Errors
-/// When the parcel is to be tried again.
-pub fn judge(answer: Answer, kind: RequestKind, client: &Client) -> Result<DeliveryAnswer, Error> {
-    match SendOutcome::of_status(kind, answer.status) {
-        SendOutcome::Accepted => Ok(DeliveryAnswer::Accepted(answer)),
-        SendOutcome::RefusedForGood => Ok(DeliveryAnswer::Refused(
-            answer.into_error(client.server(), ErrorKind::Refused),
-        )),
-        SendOutcome::Later(kind) => Err(answer.into_error(client.server(), kind)),
-    }
+    ParcelAnswer::of(answer, RequestKind::Delivery, client.server())
 }
