@@ -22,6 +22,7 @@ mod testserver; // servers of the tests, on loopback
 pub mod network; // how this node reaches others
 pub mod excerpt; // the beginning of what a server said, for reports
 pub mod parcel_answer; // what a server answers to a parcel, whichever way it was sent
+pub mod outgoing; // what becomes of parcels that servers answer for
 pub mod poweb; // a private node and its gateway
 pub mod pohttp; // a node on the Internet
 pub mod direct; // what waits for nodes on the Internet

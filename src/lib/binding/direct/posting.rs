@@ -4,21 +4,15 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::DirectEvent;
 use crate::binding::address::Service;
+use crate::binding::outgoing::{self, AcceptedParcel, AnswerEffects, FailureReach};
 use crate::binding::parcel_answer::ParcelAnswer;
 use crate::binding::pohttp::Poster;
 use crate::binding::{Error, Network, Server};
-use crate::kind::ErrorKind;
 use crate::pki::NodeId;
 use crate::ramf::InternetAddress;
 use crate::spool::sent::SentEvent;
-use crate::spool::wire::{MessageStore as _, Queued, SpoolMessages, Taken};
+use crate::spool::wire::{MessageStore as _, Queued, SpoolMessages};
 use crate::spool::{Spool, Time};
-
-/// The effects of so many answers are stored together.
-const STORE_TOGETHER: usize = 32;
-
-/// How many parcels in a row may fail before the rest waits for the next run: the server is not well.
-const MAX_FAILURES: usize = 3;
 
 /// What waits for the servers of an address.
 #[derive(Debug)]
@@ -90,7 +84,7 @@ pub fn post_all<E: From<Error>>(
         address: &address,
         store: SpoolMessages::of(context.spool),
         left: destination.parcels,
-        answered: Vec::new(),
+        effects: AnswerEffects::new(SentEvent::Posted, &address, now),
         each,
     };
     if let (true, Some(until)) = (is_left_alone, state.next_try) {
@@ -124,8 +118,7 @@ struct Posting<'a, E> {
     store: SpoolMessages<'a>,
     /// What was not posted yet, or stays.
     left: Vec<(Queued, String)>,
-    /// What a server took, and whose effects are not stored yet.
-    answered: Vec<(Queued, String, usize)>,
+    effects: AnswerEffects<'a>,
     each: DirectReport<'a, E>,
 }
 
@@ -156,11 +149,10 @@ impl<E: From<Error>> Posting<'_, E> {
 
     fn post_by(&mut self, client: &Poster<'_>) -> Result<Result<(), Error>, E> {
         let mut kept = Vec::new();
-        let mut failures = 0;
         let mut ended = Ok(());
         let mut waiting = std::mem::take(&mut self.left).into_iter();
         for (queued, id) in waiting.by_ref() {
-            if self.is_over(&queued) {
+            if outgoing::has_expired(&queued, self.context.time) {
                 continue;
             }
             let read = self.store.read(&queued, Vec::new()).map_err(Error::from)?;
@@ -169,22 +161,21 @@ impl<E: From<Error>> Posting<'_, E> {
             };
             match client.post(&octets) {
                 Ok(ParcelAnswer::Accepted) => {
-                    failures = 0;
-                    self.answered.push((queued, id, octets.len()));
-                    if self.answered.len() >= STORE_TOGETHER {
+                    let len = octets.len();
+                    if self.effects.accept(AcceptedParcel { queued, id, len }) {
                         self.release()?;
                     }
                 }
                 Ok(ParcelAnswer::Refused(error)) => {
-                    failures = 0;
-                    self.set_aside(&queued, id, error)?;
+                    let parcel = (&queued, id.as_str());
+                    self.effects.set_aside(&mut self.store, parcel, &error)?;
+                    let name = queued.name().clone();
+                    (self.each)(DirectEvent::Refused { name, id, error })?;
                 }
                 Err(error) => {
-                    failures += 1;
-                    let is_over = failures >= MAX_FAILURES || ends_run(&error);
                     let what = queued.label();
                     kept.push((queued, id));
-                    if is_over {
+                    if self.effects.fail(&error) != FailureReach::Parcel {
                         ended = Err(error);
                         break;
                     }
@@ -197,44 +188,14 @@ impl<E: From<Error>> Posting<'_, E> {
         Ok(ended)
     }
 
-    /// Whether a parcel is not posted: it has expired, which relay-purge sees to.
-    fn is_over(&self, queued: &Queued) -> bool {
-        self.context.time.is_believed() && queued.name().has_expired(self.context.time.told)
-    }
-
-    fn set_aside(&mut self, queued: &Queued, id: String, error: Error) -> Result<(), E> {
-        let taken = Taken {
-            message: queued,
-            id: &id,
-            event: SentEvent::Posted,
-            by: self.address,
-        };
-        let why = error.to_string();
-        self.store
-            .set_aside(&taken, &why, self.context.time.told)
-            .map_err(Error::from)?;
-        let name = queued.name().clone();
-        (self.each)(DirectEvent::Refused { name, id, error })
-    }
-
     /// Performs the effects of the answers so far.
     fn release(&mut self) -> Result<(), E> {
-        let answered = std::mem::take(&mut self.answered);
-        let taken = answered.iter().map(|(message, id, _)| Taken {
-            message,
-            id,
-            event: SentEvent::Posted,
-            by: self.address,
-        });
-        let taken: Vec<Taken<'_>> = taken.collect();
-        self.store
-            .release(&taken, self.context.time.told)
-            .map_err(Error::from)?;
-        answered.into_iter().try_for_each(|(queued, id, len)| {
+        let accepted = self.effects.release(&mut self.store)?;
+        accepted.into_iter().try_for_each(|it| {
             (self.each)(DirectEvent::Posted {
-                name: queued.name().clone(),
-                id,
-                len,
+                name: it.queued.name().clone(),
+                id: it.id,
+                len: it.len,
                 address: self.address.to_owned(),
             })
         })
@@ -261,15 +222,4 @@ impl<E: From<Error>> Posting<'_, E> {
 
 fn is_due(stored: Timestamp, after: SignedDuration, now: Timestamp) -> bool {
     stored.checked_add(after).is_ok_and(|due| due <= now)
-}
-
-/// Whether the next parcel would meet the same error: it is of the connection or the way to the server, or the server
-/// asked for a pause.
-fn ends_run(error: &Error) -> bool {
-    match error {
-        Error::Answer {
-            kind, retry_after, ..
-        } => *kind != ErrorKind::Unreachable || retry_after.is_some(),
-        _ => true,
-    }
 }

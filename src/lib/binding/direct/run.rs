@@ -6,6 +6,7 @@ use std::sync::Mutex;
 use super::DirectEvent;
 use super::posting::{DirectContext, DirectDestination, DirectReport, post_all};
 use crate::binding::Error;
+use crate::binding::outgoing::{self, PAGE};
 use crate::message::Item;
 use crate::pipeline::mutex;
 use crate::pki::NodeId;
@@ -16,9 +17,6 @@ use crate::spool::{QueueId, Spool};
 
 /// The most connections at a time, each to another address.
 const MAX_CONNECTIONS: usize = 5;
-
-/// How many names are read at once.
-const PAGE: usize = 4096;
 
 /// Posts what waits now. Reports to `each`, from several threads.
 ///
@@ -118,7 +116,7 @@ fn addressed(
     };
     let item = Item::parse(octets)?;
     let Item::Parcel(parcel) = item else {
-        return Err(crate::binding::online::not_a_parcel(item.kind()));
+        return Err(outgoing::not_a_parcel(item.kind()));
     };
     let fields = parcel.as_ref().fields();
     let address = fields.address.clone();

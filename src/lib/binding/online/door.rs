@@ -1,6 +1,6 @@
 //! Which collected parcels come in, and which are never wanted.
 
-use crate::binding::Error;
+use crate::binding::{Error, outgoing};
 use crate::kind::ErrorKind;
 use crate::message::{self, Item};
 use crate::node::{self, Directory};
@@ -74,7 +74,7 @@ impl Door {
     fn admit(&self, octets: Vec<u8>) -> Result<Item, Error> {
         let item = Item::parse(octets)?;
         if !matches!(item, Item::Parcel(_)) {
-            return Err(super::not_a_parcel(item.kind()));
+            return Err(outgoing::not_a_parcel(item.kind()));
         }
         let (item, is_shown) = verify::transit(item, &self.policy).map_err(of_message)?;
         if let Some(message) = item.message() {

@@ -10,7 +10,6 @@ pub mod exchange; // both, once
 pub mod follow; // both, for as long as the caller wants
 
 use super::Error;
-use crate::ramf::Kind;
 use crate::spool::Name;
 
 /// An event of an exchange with a gateway.
@@ -112,10 +111,4 @@ impl OnlineTally {
     pub fn is_empty(&self) -> bool {
         *self == Self::default()
     }
-}
-
-/// A message of another kind where only parcels are exchanged.
-pub(super) fn not_a_parcel(found: Kind) -> Error {
-    let expected = Kind::Parcel;
-    crate::message::Error::from(crate::ramf::Error::Kind { expected, found }).into()
 }

@@ -1,36 +1,21 @@
 //! What waits for a gateway is submitted, the most urgent first and one at a time.
 
 use std::cell::RefCell;
-use std::time::{Duration, Instant};
-
-use jiff::Timestamp;
 
 use super::OnlineEvent;
 use super::registration::Registered;
 use crate::binding::Error;
 use crate::binding::http::Client;
+use crate::binding::outgoing::{self, AcceptedParcel, AnswerEffects, FailureReach, PAGE};
 use crate::binding::parcel_answer::ParcelAnswer;
 use crate::binding::poweb::deliver;
-use crate::kind::ErrorKind;
 use crate::message::Item;
 use crate::pipeline::workers::{self, Bounds, WorkItem};
 use crate::ramf::limits;
 use crate::spool::queue::Rank;
 use crate::spool::sent::SentEvent;
-use crate::spool::wire::{MessageStore, Queued, Taken};
+use crate::spool::wire::{MessageStore, Queued};
 use crate::spool::{QueueId, Time};
-
-/// How many names are read at once.
-const PAGE: usize = 4096;
-
-/// The effects of so many answers are stored together, or of those that came within [`STORE_WITHIN`].
-const STORE_TOGETHER: usize = 256;
-
-/// The longest time between an answer and its effects, unless the server is slower.
-const STORE_WITHIN: Duration = Duration::from_millis(100);
-
-/// How many parcels in a row may fail before the rest waits for the next run: the server is not well.
-const MAX_FAILURES: usize = 3;
 
 /// How submitting ended.
 #[derive(Debug)]
@@ -72,13 +57,6 @@ struct Signed {
     authorization: String,
 }
 
-/// A parcel that the gateway has, and whose effects are not stored yet.
-struct AcceptedParcel {
-    queued: Queued,
-    id: String,
-    len: usize,
-}
-
 /// Submits to one gateway.
 pub struct GatewaySubmission<'a> {
     /// How the gateway knows this node.
@@ -114,17 +92,12 @@ impl GatewaySubmission<'_> {
                 return Ok(SubmissionEnd::Done);
             };
             after = Some(last.rank());
-            let mut sending = AnswerEffects {
-                submission: self,
-                answered: Vec::new(),
-                since: Instant::now(),
-                failures: 0,
-            };
-            let sent = self.send_page(page, store, client, goes_on, &mut |store, event| {
-                sending.take(store, event, each)
+            let mut effects = AnswerEffects::new(SentEvent::Accepted, self.label, self.time.told);
+            let sent = self.send_page(page, store, client, goes_on, &mut |store, fate| {
+                take(&mut effects, store, fate, each)
             });
             // Whatever ended the page: what the gateway has is released.
-            let released = sending.release(store, each);
+            let released = release(&mut effects, store, each);
             match sent {
                 Err(PageEnd::Failed(error)) => return Err(error),
                 Err(PageEnd::Refused(error)) => {
@@ -179,18 +152,17 @@ impl GatewaySubmission<'_> {
 
     /// Whether a parcel is not offered: it has expired, which relay-purge sees to, or is too large for this road.
     fn is_left_out(&self, queued: &Queued) -> bool {
-        let is_over = self.time.is_believed() && queued.name().has_expired(self.time.told);
         let is_large = self.max_len.is_some_and(|max| {
             let len = queued.len().ok().flatten();
             len.is_some_and(|len| len > max)
         });
-        is_over || is_large
+        outgoing::has_expired(queued, self.time) || is_large
     }
 
     fn sign(&self, octets: Vec<u8>) -> Result<Signed, Error> {
         let item = Item::parse(octets)?;
         let Item::Parcel(parcel) = item else {
-            return Err(super::not_a_parcel(item.kind()));
+            return Err(outgoing::not_a_parcel(item.kind()));
         };
         let message = parcel.into_message();
         let id = message.fields().id.clone();
@@ -239,116 +211,46 @@ fn send(prepared: SignedParcel, client: &Client) -> Option<ParcelFate> {
     )
 }
 
-/// The effects of answers, stored together.
-struct AnswerEffects<'a> {
-    submission: &'a GatewaySubmission<'a>,
-    answered: Vec<AcceptedParcel>,
-    /// When the first of them came.
-    since: Instant,
-    /// How many parcels failed in a row.
-    failures: usize,
-}
-
-impl AnswerEffects<'_> {
-    fn now(&self) -> Timestamp {
-        self.submission.time.told
-    }
-
-    fn take<E: From<Error>>(
-        &mut self,
-        store: &mut dyn MessageStore,
-        sent: ParcelFate,
-        each: &mut dyn FnMut(OnlineEvent) -> Result<(), E>,
-    ) -> Result<(), PageEnd<E>> {
-        match sent {
-            ParcelFate::Accepted(answered) => {
-                self.failures = 0;
-                if self.answered.is_empty() {
-                    self.since = Instant::now();
-                }
-                self.answered.push(answered);
-                if self.answered.len() >= STORE_TOGETHER || self.since.elapsed() >= STORE_WITHIN {
-                    self.release(store, each).map_err(PageEnd::Failed)?;
-                }
-                Ok(())
+fn take<E: From<Error>>(
+    effects: &mut AnswerEffects<'_>,
+    store: &mut dyn MessageStore,
+    fate: ParcelFate,
+    each: &mut dyn FnMut(OnlineEvent) -> Result<(), E>,
+) -> Result<(), PageEnd<E>> {
+    match fate {
+        ParcelFate::Accepted(accepted) => {
+            if effects.accept(accepted) {
+                release(effects, store, each).map_err(PageEnd::Failed)?;
             }
-            ParcelFate::Refused { queued, id, error } => {
-                self.failures = 0;
-                let taken = Taken {
-                    message: &queued,
-                    id: &id,
-                    event: SentEvent::Accepted,
-                    by: self.submission.label,
-                };
-                let why = error.to_string();
-                store
-                    .set_aside(&taken, &why, self.now())
-                    .map_err(Error::from)?;
-                let name = queued.name().clone();
-                each(OnlineEvent::Refused { name, id, error }).map_err(PageEnd::Failed)
-            }
-            ParcelFate::Failed { error, .. } if is_pause(&error) => Err(PageEnd::Refused(error)),
-            ParcelFate::Failed { error, .. } if ends_run(&error) => Err(error.into()),
-            ParcelFate::Failed { queued, error } => {
-                self.failures += usize::from(is_of_server(&error));
-                if self.failures >= MAX_FAILURES {
-                    return Err(PageEnd::Refused(error));
-                }
+            Ok(())
+        }
+        ParcelFate::Refused { queued, id, error } => {
+            effects.set_aside(store, (&queued, &id), &error)?;
+            let name = queued.name().clone();
+            each(OnlineEvent::Refused { name, id, error }).map_err(PageEnd::Failed)
+        }
+        ParcelFate::Failed { queued, error } => match effects.fail(&error) {
+            FailureReach::Server => Err(PageEnd::Refused(error)),
+            FailureReach::Run => Err(error.into()),
+            FailureReach::Parcel => {
                 let what = queued.label();
                 each(OnlineEvent::Kept { what, error }).map_err(PageEnd::Failed)
             }
-        }
+        },
     }
+}
 
-    /// Performs the effects of the answers so far.
-    fn release<E: From<Error>>(
-        &mut self,
-        store: &mut dyn MessageStore,
-        each: &mut dyn FnMut(OnlineEvent) -> Result<(), E>,
-    ) -> Result<(), E> {
-        let answered = std::mem::take(&mut self.answered);
-        let taken: Vec<Taken<'_>> = answered
-            .iter()
-            .map(|it| Taken {
-                message: &it.queued,
-                id: &it.id,
-                event: SentEvent::Accepted,
-                by: self.submission.label,
-            })
-            .collect();
-        store.release(&taken, self.now()).map_err(Error::from)?;
-        answered.into_iter().try_for_each(|it| {
-            each(OnlineEvent::Accepted {
-                name: it.queued.name().clone(),
-                id: it.id,
-                len: it.len,
-            })
+/// Performs the effects of the answers so far.
+fn release<E: From<Error>>(
+    effects: &mut AnswerEffects<'_>,
+    store: &mut dyn MessageStore,
+    each: &mut dyn FnMut(OnlineEvent) -> Result<(), E>,
+) -> Result<(), E> {
+    effects.release(store)?.into_iter().try_for_each(|it| {
+        each(OnlineEvent::Accepted {
+            name: it.queued.name().clone(),
+            id: it.id,
+            len: it.len,
         })
-    }
-}
-
-/// Whether the server asked for a pause.
-fn is_pause(error: &Error) -> bool {
-    matches!(
-        error,
-        Error::Answer {
-            kind: ErrorKind::Unreachable,
-            retry_after: Some(_),
-            ..
-        }
-    )
-}
-
-/// Whether the next parcel would meet the same error: it is of the connection, or of this node's registration.
-fn ends_run(error: &Error) -> bool {
-    match error {
-        Error::Answer { kind, .. } => *kind != ErrorKind::Unreachable,
-        Error::Message(_) => false,
-        Error::Spool(error) => !error.is_of_one_file(),
-        _ => true,
-    }
-}
-
-fn is_of_server(error: &Error) -> bool {
-    matches!(error, Error::Answer { .. })
+    })
 }
