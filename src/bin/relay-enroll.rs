@@ -6,6 +6,7 @@ use clap::Parser;
 
 use relaynet::asn1::pem;
 use relaynet::binding::poweb::register;
+use relaynet::binding::{Error, walk};
 use relaynet::cli::args::{KeyedNode, NetworkOptions};
 use relaynet::cli::clock::NowArgs;
 use relaynet::cli::enrolling::{self, EnrollTarget};
@@ -50,9 +51,11 @@ fn enroll(args: &Args) -> anyhow::Result<()> {
         return enrolling::print_plan(&servers);
     }
     let key = node.identity()?;
-    let (registration, octets) = enrolling::first(&servers, |server| {
-        register::register(&network.client(server, now)?, &key)
-    })?;
+    let registered = walk::first_reached(&servers, "gateway", |server| {
+        let client = network.client(server, now);
+        Ok::<_, Error>(client.and_then(|client| register::register(&client, &key)))
+    });
+    let (registration, octets) = registered??;
     args.target.check(&registration)?;
     args.output.write(pem::REGISTRATION, &octets)?;
     report::note(&format!(

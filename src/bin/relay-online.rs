@@ -56,9 +56,8 @@ fn online(args: &Args) -> anyhow::Result<()> {
     if args.dry_run {
         let network = args.network.network(Some(owner.config()))?;
         return found.iter().try_for_each(|gateway| {
-            let servers = gateways::servers(&network, (owner, None), gateway, now)?;
-            let is_pinned = owner.pinned_host(gateway.id)?.is_some();
-            gateways::print_plan(gateway, &servers, is_pinned, args.json)
+            let servers = gateways::servers(&network, None, gateway, now)?;
+            gateways::print_plan(gateway, &servers, args.json)
         });
     }
     if found.is_empty() && !report::is_quiet() {
@@ -104,7 +103,7 @@ fn exchange(
         }
     }
     let network = args.network.network(Some(config))?;
-    let exchanged = gateways::servers(&network, (spool.owner(), Some(spool)), gateway, now)
+    let exchanged = gateways::servers(&network, Some(spool), gateway, now)
         .map_err(anyhow::Error::from)
         .and_then(|servers| {
             let reached = (&network, &servers[..]);

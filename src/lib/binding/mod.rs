@@ -9,6 +9,8 @@
 
 pub mod server; // where a server is, and how its certificate is judged
 pub mod address; // how the servers of an Internet address are found
+pub mod peer_place; // where the servers of a peer are
+pub mod walk; // of several servers, the first that is reached
 pub mod retry; // the one table of outcomes: accepted, refused for good, later
 pub mod tls; // TLS, and the rules for a server's certificate
 mod tls_certificate; // what rustls does not show of a certificate
@@ -38,6 +40,7 @@ use crate::{disk, message, node, route, spool};
 pub use connect::{ConnectOptions, Connection, Connector, connect};
 pub use http::{Answer, Client, Method, Request};
 pub use network::Network;
+pub use peer_place::PeerPlace;
 pub use proxy::Proxy;
 pub use retry::{RequestKind, SendOutcome};
 pub use server::{CertificateRule, Host, Server};

@@ -12,15 +12,15 @@ use super::address::resolver::{AskResolver, MEDIA_TYPE};
 use super::address::{ResolverUrl, Resolvers, Service, hosts_file};
 use super::connect::{ConnectOptions, Connection, Connector};
 use super::http::{Client, Request};
+use super::peer_place::PeerPlace;
 use super::proxy::Proxy;
 use super::tls::Authorities;
 use super::{CertificateRule, Error, Host, Server};
 use crate::crypto::random;
 use crate::disk;
 use crate::kind::ErrorKind;
-use crate::node::{Config, Directory};
+use crate::node::Config;
 use crate::pipeline::mutex::lock;
-use crate::pki::NodeId;
 use crate::ramf::InternetAddress;
 use crate::spool::Spool;
 use crate::spool::hosts::{HostState, SrvRecord, ValidatedSrv};
@@ -173,22 +173,22 @@ impl Network {
         Ok(in_order(found?))
     }
 
-    /// Where a peer's service is: where a person said, or else where its address says; in the order in which servers are
-    /// tried.
+    /// The servers of a peer's service, in the order in which they are tried.
     ///
     /// # Errors
-    /// As [`Network::find`]; [`Error::NoServer`] when what a person said is neither an address nor a name.
-    pub fn find_peer(
+    /// As [`Network::find`]; [`Error::NoServer`] when what the operator named is neither an address nor a name.
+    pub fn find_at(
         &self,
         service: Service,
-        (node, peer): (&Directory, NodeId),
-        address: &InternetAddress,
+        place: &PeerPlace,
         spool: Option<&Spool>,
         now: Timestamp,
     ) -> Result<Vec<Server>, Error> {
-        match node.pinned_host(peer)? {
-            Some(host) => Ok(vec![Server::named_by_operator(&host.authority, host.pin)?]),
-            None => self.find(service, address, spool, now),
+        match place {
+            PeerPlace::Host(host) => {
+                Ok(vec![Server::named_by_operator(&host.authority, host.pin)?])
+            }
+            PeerPlace::Address(address) => self.find(service, address, spool, now),
         }
     }
 

@@ -79,21 +79,6 @@ impl EnrollTarget {
     }
 }
 
-/// What the first server gives that can be reached.
-///
-/// # Errors
-/// That of the last one, or of one that was reached.
-pub fn first<T>(servers: &[Server], ask: impl Fn(&Server) -> Result<T, Error>) -> Result<T, Error> {
-    let mut failed = None;
-    for server in servers {
-        match ask(server) {
-            Err(error) if error.is_of_connection() => failed = Some(error),
-            asked => return asked,
-        }
-    }
-    Err(failed.unwrap_or_else(|| Error::NoServer(String::new())))
-}
-
 /// Prints where a run would connect to.
 ///
 /// # Errors

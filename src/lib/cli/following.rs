@@ -149,12 +149,7 @@ impl Follower<'_> {
         let config = self.spool.owner().config();
         let network = self.options.0.network(Some(config))?;
         let now = self.options.1.now(Some(config))?;
-        let servers = gateways::servers(
-            &network,
-            (self.spool.owner(), Some(self.spool)),
-            self.gateway,
-            now,
-        )?;
+        let servers = gateways::servers(&network, Some(self.spool), self.gateway, now)?;
         let connectors = servers.iter().map(|server| network.connector(server, now));
         connectors.collect()
     }

@@ -13,12 +13,11 @@ use crate::binding::http::Client;
 use crate::binding::online::exchange::{self, OnlineContext};
 use crate::binding::online::registration::Registered;
 use crate::binding::online::renew;
-use crate::binding::{CertificateRule, Error, Network, Server};
+use crate::binding::{CertificateRule, Error, Network, PeerPlace, Server, walk};
 use crate::describe::json;
 use crate::disk::Lock;
 use crate::node::{self, Config, Directory, certificates};
 use crate::pki::{NodeId, Window};
-use crate::ramf::InternetAddress;
 use crate::spool::wire::{MessageStore as _, SpoolMessages};
 use crate::spool::{QueueId, Spool, Time};
 
@@ -32,6 +31,8 @@ pub struct OnlineGateway {
     pub id: NodeId,
     /// Its name here.
     pub label: String,
+    /// Where its servers are.
+    pub place: PeerPlace,
     /// What its state is kept under: its Internet address, or the host that the operator named.
     pub address: String,
 }
@@ -64,18 +65,13 @@ pub fn chosen(node: &Directory, names: &[String]) -> Result<Vec<OnlineGateway>, 
 
 /// A gateway that can be found: it has an Internet address, or the operator named its host.
 fn of(node: &Directory, id: NodeId) -> Result<Option<OnlineGateway>, node::Error> {
-    let address = match node.pinned_host(id)? {
-        Some(host) => Some(host.authority),
-        None => node
-            .peer(id)?
-            .and_then(|peer| peer.address)
-            .filter(|address| !address.is_nowhere())
-            .map(|address| address.to_string()),
-    };
-    Ok(address.map(|address| OnlineGateway {
+    let address = node.peer(id)?.and_then(|peer| peer.address);
+    let place = PeerPlace::of(node, id, address)?;
+    Ok(place.map(|place| OnlineGateway {
         id,
         label: node.label_of(id),
-        address,
+        address: place.to_string(),
+        place,
     }))
 }
 
@@ -86,15 +82,11 @@ fn of(node: &Directory, id: NodeId) -> Result<Option<OnlineGateway>, node::Error
 /// When they cannot be found.
 pub fn servers(
     network: &Network,
-    (node, cache): (&Directory, Option<&Spool>),
+    cache: Option<&Spool>,
     gateway: &OnlineGateway,
     now: Timestamp,
 ) -> Result<Vec<Server>, Error> {
-    // Where the operator named a host, no address is looked up.
-    let address = gateway.address.parse();
-    let address = address.unwrap_or_else(|_| InternetAddress::nowhere());
-    let peer = (node, gateway.id);
-    network.find_peer(Service::GatewaySync, peer, &address, cache, now)
+    network.find_at(Service::GatewaySync, &gateway.place, cache, now)
 }
 
 /// Prints where a run would connect to, and why.
@@ -104,11 +96,10 @@ pub fn servers(
 pub fn print_plan(
     gateway: &OnlineGateway,
     servers: &[Server],
-    is_pinned: bool,
     is_json: bool,
 ) -> anyhow::Result<()> {
     for server in servers {
-        let why = if is_pinned { "host" } else { "resolver" };
+        let why = gateway.place.named_by();
         let rule = certificate_word(server.certificate);
         let line = if is_json {
             json::line(&serde_json::json!({
@@ -239,14 +230,10 @@ pub fn exchange_once(
     let mut registered = Registered::with(spool.owner(), gateway.id)?;
     let now = clock.now(Some(spool.owner().config()))?;
     let time = || time_of(spool, clock);
-    let mut failed = Error::NoServer(gateway.address.clone());
-    for server in servers {
+    walk::first_reached(servers, &gateway.address, |server| {
         let connector = match network.connector(server, now) {
             Ok(connector) => connector,
-            Err(error) => {
-                failed = error;
-                continue;
-            }
+            Err(error) => return Ok(Err(error)),
         };
         if renew(&connector, spool, gateway, &registered, clock)? {
             registered = Registered::with(spool.owner(), gateway.id)?;
@@ -262,16 +249,11 @@ pub fn exchange_once(
         };
         let mut each = |event| log.tell(&gateway.label, event);
         match exchange::once(&context, &mut each) {
-            Ok(_) => return Ok(()),
-            Err(error) => match error.downcast::<Error>() {
-                // Of several servers, another may be up.
-                Ok(error) if error.is_of_connection() => failed = error,
-                Ok(error) => return Err(error.into()),
-                Err(error) => return Err(error),
-            },
+            Ok(_) => Ok(Ok(())),
+            Err(error) => error.downcast::<Error>().map(Err),
         }
-    }
-    Err(failed.into())
+    })?
+    .map_err(anyhow::Error::from)
 }
 
 /// Renews the registration with a gateway if that is due. Returns whether it was: a failure is reported, and keeps no

@@ -16,7 +16,7 @@ use crate::binding::direct::posting::{DirectContext, DirectDestination};
 use crate::binding::direct::run::{planned, post_waiting};
 use crate::binding::parcel_answer::ParcelAnswer;
 use crate::binding::pohttp::Poster;
-use crate::binding::{Error, Network, Server};
+use crate::binding::{Error, Network, Server, walk};
 use crate::describe::{self, json};
 use crate::message::Parcel;
 use crate::pipeline::mutex;
@@ -166,11 +166,13 @@ fn servers_of(
 pub fn post_stream(inputs: &Inputs, network: &Network, now: Timestamp) -> anyhow::Result<()> {
     inputs.each(|message| {
         let parcel = Parcel::parse(message.octets)?;
-        let (_, servers) = servers_of(&parcel, network, now)?;
+        let (address, servers) = servers_of(&parcel, network, now)?;
         let octets = parcel.as_ref().octets();
-        match super::enrolling::first(&servers, |server| {
-            Poster::new(network, server, now)?.post(octets)
-        })? {
+        let posted = walk::first_reached(&servers, address.as_str(), |server| {
+            let client = Poster::new(network, server, now);
+            Ok::<_, Error>(client.and_then(|client| client.post(octets)))
+        });
+        match posted?? {
             ParcelAnswer::Accepted => Ok(()),
             ParcelAnswer::Refused(error) => Err(error.into()),
         }
@@ -200,11 +202,7 @@ pub fn print_plan(context: &DirectContext<'_>, json: bool) -> anyhow::Result<()>
 
 fn plan_line(destination: &DirectDestination, server: &Server, is_json: bool) -> String {
     let (address, count) = (&destination.address, destination.parcels.len());
-    let from = if destination.pinned.is_some() {
-        "host"
-    } else {
-        "resolver"
-    };
+    let from = destination.place.named_by();
     let host = server.host.to_string();
     let rule = super::gateways::certificate_word(server.certificate);
     if is_json {

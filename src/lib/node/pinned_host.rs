@@ -19,7 +19,7 @@ pub(crate) const FILE: &str = "host";
 const PIN: &str = "pin";
 
 /// A host that a person named.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct PinnedHost {
     /// `HOST:PORT`, as the person wrote it; an IPv6 address is in brackets.
     pub authority: String,

@@ -7,8 +7,7 @@ use crate::binding::address::Service;
 use crate::binding::outgoing::{self, AcceptedParcel, AnswerEffects, FailureReach};
 use crate::binding::parcel_answer::ParcelAnswer;
 use crate::binding::pohttp::Poster;
-use crate::binding::{Error, Network, Server};
-use crate::pki::NodeId;
+use crate::binding::{Error, Network, PeerPlace, Server, walk};
 use crate::ramf::InternetAddress;
 use crate::spool::sent::SentEvent;
 use crate::spool::wire::{MessageStore as _, Queued, SpoolMessages};
@@ -19,8 +18,8 @@ use crate::spool::{Spool, Time};
 pub struct DirectDestination {
     /// The address.
     pub address: InternetAddress,
-    /// The recipient, if the operator said where its server is.
-    pub pinned: Option<NodeId>,
+    /// Where they are.
+    pub place: PeerPlace,
     /// The parcels, the most urgent first, with their ids.
     pub parcels: Vec<(Queued, String)>,
 }
@@ -33,13 +32,7 @@ impl DirectDestination {
     pub fn servers(&self, context: &DirectContext<'_>) -> Result<Vec<Server>, Error> {
         let (service, now) = (Service::ParcelDelivery, context.time.told);
         let (network, spool) = (context.network, Some(context.spool));
-        match self.pinned {
-            Some(peer) => {
-                let peer = (context.spool.owner(), peer);
-                network.find_peer(service, peer, &self.address, spool, now)
-            }
-            None => network.find(service, &self.address, spool, now),
-        }
+        network.find_at(service, &self.place, spool, now)
     }
 }
 
@@ -125,26 +118,17 @@ struct Posting<'a, E> {
 impl<E: From<Error>> Posting<'_, E> {
     /// Posts to the first server that can be reached. Within the result is why the rest stays.
     fn post_to(&mut self, servers: &[Server]) -> Result<Result<(), Error>, E> {
-        let mut failed = None;
-        for server in servers {
-            let client = Poster::new(self.context.network, server, self.context.time.told);
-            let ended = match client {
+        walk::first_reached(servers, self.address, |server| {
+            match Poster::new(self.context.network, server, self.context.time.told) {
                 Ok(client) => {
                     let ended = self.post_by(&client);
                     // Whatever ended it: what the server has is released.
                     self.release()?;
-                    ended?
+                    ended
                 }
-                Err(error) => Err(error),
-            };
-            match ended {
-                Err(error) if error.is_of_connection() => failed = Some(error),
-                ended => return Ok(ended),
+                Err(error) => Ok(Err(error)),
             }
-        }
-        Ok(Err(failed.unwrap_or_else(|| {
-            Error::NoServer(self.address.to_owned())
-        })))
+        })
     }
 
     fn post_by(&mut self, client: &Poster<'_>) -> Result<Result<(), Error>, E> {

@@ -5,8 +5,8 @@ use std::sync::Mutex;
 
 use super::DirectEvent;
 use super::posting::{DirectContext, DirectDestination, DirectReport, post_all};
-use crate::binding::Error;
 use crate::binding::outgoing::{self, PAGE};
+use crate::binding::{Error, PeerPlace};
 use crate::message::Item;
 use crate::pipeline::mutex;
 use crate::pki::NodeId;
@@ -91,13 +91,12 @@ fn destinations<E: From<Error>>(
                 }
             };
             let host = spool.owner().pinned_host(recipient).map_err(Error::from)?;
-            let pinned = host.map(|_| recipient);
-            let key = (address.as_str().to_ascii_lowercase(), pinned);
+            let key = (address.as_str().to_ascii_lowercase(), host.clone());
             let at = *known.entry(key).or_insert(destinations.len());
             if at == destinations.len() {
                 destinations.push_back(DirectDestination {
+                    place: host.map_or(PeerPlace::Address(address.clone()), PeerPlace::Host),
                     address,
-                    pinned,
                     parcels: Vec::new(),
                 });
             }
