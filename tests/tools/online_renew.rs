@@ -51,6 +51,23 @@ impl World {
             .run()
     }
 
+    /// Cargo comes from the hub by stick: its session key is signed, and has no end.
+    fn answer_by_cargo(&self) {
+        self.env.write("cca", self.env.cca("gateway", "hub"));
+        let parcel = self.env.parcel("bob", "alice", b"by stick");
+        // Later than the registration: of two keys, the one with the later date is used.
+        let later = |program| self.env.relay(program).at("2026-03-01T12:05:00Z");
+        let pack = later("pack-cargo").args(["-N", "hub", "--cca", "cca"]);
+        let cargo = pack.stdin(parcel).ok().stdout;
+        let unpack = later("unpack-cargo").args(["-N", "gateway"]);
+        unpack.stdin(cargo).ok();
+    }
+
+    fn session_key(&self) -> String {
+        self.env
+            .text(format!("gateway/peers/{}/session.pem", id("hub")))
+    }
+
     fn certificates(&self) -> usize {
         self.env
             .names(&format!("gateway/certs/{}", id("hub")))
@@ -61,6 +78,7 @@ impl World {
 #[test]
 fn a_registration_is_renewed_from_the_middle_of_its_life_on() {
     let world = World::new();
+    world.answer_by_cargo();
     world.online(80);
     assert_eq!(world.certificates(), 1);
     let ran = world.online(100);
@@ -94,6 +112,37 @@ fn a_renewal_that_fails_is_reported_and_tried_once_a_day() {
     assert_eq!(world.certificates(), 1);
     let ran = world.online(101);
     assert!(ran.stderr.contains("event=renewed"), "{}", ran.stderr);
+    assert_eq!(world.certificates(), 2);
+}
+
+/// Whoever ends TLS in the gateway's place can exchange the session key of a registration, which nothing signs.
+#[test]
+fn a_renewal_does_not_exchange_a_session_key_that_is_in_use() {
+    let world = World::new();
+    world.answer_by_cargo();
+    let known = world.session_key();
+    assert!(!known.contains("Sealed-Until"), "{known}");
+    let ran = world.online(100);
+    assert!(ran.stderr.contains("event=renewed"), "{}", ran.stderr);
+    assert_eq!((world.certificates(), world.session_key()), (2, known));
+}
+
+#[test]
+fn a_session_key_that_has_ended_is_renewed_with_the_registration() {
+    let world = World::new();
+    let known = world.session_key();
+    // That of a registration is sealed to for 60 days, and the registration itself is not old then.
+    world.online(59);
+    assert_eq!(
+        (world.certificates(), world.session_key()),
+        (1, known.clone())
+    );
+    let ran = world.online(61);
+    assert!(ran.stderr.contains("event=renewed"), "{}", ran.stderr);
+    assert_eq!(world.certificates(), 2);
+    assert_ne!(world.session_key(), known);
+    let ran = world.online(63);
+    assert!(!ran.stderr.contains("renewed"), "{}", ran.stderr);
     assert_eq!(world.certificates(), 2);
 }
 

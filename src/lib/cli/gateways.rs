@@ -272,7 +272,7 @@ pub fn renew(
     let now = time.told;
     let tried = spool.host_state(&gateway.address, now).renewal_tried;
     // By a clock that is wrong everything ends soon.
-    if !time.is_believed() || !renew::is_due(registered, tried, now) {
+    if !time.is_believed() || !renew::is_due(spool.owner(), registered, tried, now)? {
         return Ok(false);
     }
     super::online::noted(spool.note_renewal(&gateway.address, now));
