@@ -3,8 +3,9 @@
 use std::process::ExitCode;
 
 use clap::Parser;
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 
+use relaynet::binding::{Network, Server};
 use relaynet::cli::args::{KeyedNode, NetworkOptions};
 use relaynet::cli::clock::ClockArgs;
 use relaynet::cli::gateways::{self, OnlineGateway, OnlinePolicy};
@@ -102,12 +103,21 @@ fn exchange(
             return Ok(());
         }
     }
-    let network = args.network.network(Some(config))?;
-    let exchanged = gateways::servers(&network, Some(spool), gateway, now)
-        .map_err(anyhow::Error::from)
-        .and_then(|servers| {
-            let reached = (&network, &servers[..]);
-            gateways::exchange_once(reached, spool, gateway, &args.clock, log)
-        });
+    let exchanged = reach(args, spool, gateway, now).and_then(|(network, servers)| {
+        let reached = (&network, &servers[..]);
+        gateways::exchange_once(reached, spool, gateway, &args.clock, log)
+    });
     log.ended(spool, &gateway.address, exchanged, now)
+}
+
+/// The way to a gateway, and its servers.
+fn reach(
+    args: &Args,
+    spool: &Spool,
+    gateway: &OnlineGateway,
+    now: Timestamp,
+) -> anyhow::Result<(Network, Vec<Server>)> {
+    let network = args.network.network(Some(spool.owner().config()))?;
+    let servers = gateways::servers(&network, Some(spool), gateway, now)?;
+    Ok((network, servers))
 }

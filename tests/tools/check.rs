@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use relaynet::node::Directory;
 use relaynet::spool::Spool;
 use relaynet::spool::exchanges::Exchange;
+use relaynet::spool::hosts::HostFailure;
 
 use crate::mounted::Mounted;
 use crate::testenv::{Call, Env, NOW, copy_tree, id, is_root, keys_in};
@@ -1212,7 +1213,11 @@ fn messages_that_no_carrier_takes_are_found() {
     assert_eq!(found(late), [""; 0]);
     let address = "gw.example.org:443";
     let failed = |error: &str, time: &str| {
-        let noted = spool.note_host_failure(address, error, None, at(time));
+        let failure = HostFailure {
+            error,
+            ..HostFailure::default()
+        };
+        let noted = spool.note_host_failure(address, &failure, at(time));
         noted.unwrap();
     };
     failed("refused", NOW);

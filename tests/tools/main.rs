@@ -61,6 +61,7 @@ mod online_follow;
 mod online_full;
 #[cfg(feature = "online")]
 mod online_gateway;
+mod online_quiet;
 mod online_renew;
 mod open;
 mod outputs;

@@ -11,7 +11,7 @@ use relaynet::disk::Lock;
 use relaynet::node::Directory;
 use relaynet::pki::NodeId;
 use relaynet::spool::Spool;
-use relaynet::spool::hosts::HostState;
+use relaynet::spool::hosts::{HostFailure, HostState};
 
 use crate::testenv::{Call, Env, NOW, User, id, keys_in};
 
@@ -753,7 +753,11 @@ fn each_server_that_was_tried_has_a_line() {
     for time in ["2026-03-01T10:00:00Z", "2026-03-01T11:00:00Z"] {
         let error = "no\nanswer | at all";
         let (address, time) = ("b.example.org:443", at(time));
-        spool.note_host_failure(address, error, None, time).unwrap();
+        let failure = HostFailure {
+            error,
+            ..HostFailure::default()
+        };
+        spool.note_host_failure(address, &failure, time).unwrap();
     }
     // One that was only looked up.
     let looked_up = HostState::new("c.example.org");
@@ -814,8 +818,12 @@ fn of_many_servers_those_that_fail_are_shown() {
         let address = format!("h{host}.example.org");
         spool.note_host_success(&address, at).unwrap();
     }
+    let failure = HostFailure {
+        error: "no",
+        ..HostFailure::default()
+    };
     spool
-        .note_host_failure("z.example.org", "no", None, at)
+        .note_host_failure("z.example.org", &failure, at)
         .unwrap();
     let ran = status(&env, "gateway").ok().quiet();
     let lines: Vec<&str> = ran

@@ -10,12 +10,13 @@ use super::input_ref::InputRef;
 use super::limited::Limited;
 use super::outcome::Outcome;
 use super::tally::counted;
-use super::{files, report};
+use super::{files, hints, report};
 use crate::binding::Error;
 use crate::binding::online::{OnlineEvent, OnlineTally};
 use crate::describe::{self, json};
 use crate::kind::ErrorKind;
 use crate::spool::Spool;
+use crate::spool::hosts::HostFailure;
 
 /// How many parcels that were refused or left are named in a run.
 const MAX_NAMED: usize = 20;
@@ -68,6 +69,8 @@ pub struct OnlineLog {
     named: Limited,
     tally: OnlineTally,
     outcome: Outcome,
+    /// Whether it was said that a name cannot be looked up without a resolver.
+    is_unresolved: bool,
     /// What was reported of each address, in a run that goes on.
     troubles: BTreeMap<String, Troubles>,
 }
@@ -81,6 +84,7 @@ impl OnlineLog {
             named: Limited::new(MAX_NAMED),
             tally: OnlineTally::default(),
             outcome: Outcome::default(),
+            is_unresolved: false,
             troubles: BTreeMap::new(),
         }
     }
@@ -132,10 +136,10 @@ impl OnlineLog {
     }
 
     /// Notes how an exchange with the servers of an address ended, in the spool too: one that cannot be reached is
-    /// left alone for a while, and with `-q` that is reported once a day.
+    /// left alone for a while. With `-q` the same error is reported once a day.
     ///
     /// # Errors
-    /// When the error is of the spool.
+    /// When the error is of the node or the spool, and not of a server or the way to it.
     pub fn ended(
         &mut self,
         spool: &Spool,
@@ -153,25 +157,26 @@ impl OnlineLog {
         let Some(cause) = error.downcast_ref::<Error>() else {
             return Err(error);
         };
-        if !is_of_network(cause) {
+        if !is_of_network(cause) && !is_of_settings(cause) {
             return Err(error);
         }
         self.outcome.take();
-        let before = spool.host_state(address, now);
-        let text = report::text_of(&error);
-        let pause = retry_after(cause);
-        noted(spool.note_host_failure(address, &text, pause, now));
-        let is_old = before.last_error.as_deref() == Some(text.as_str())
-            && before
-                .failing_since
-                .zip(before.changed)
-                .is_some_and(|(since, changed)| periods(since, changed) == periods(since, now));
-        let place = InputRef::named(address.to_owned());
-        if !(is_old && report::is_quiet() && cause.kind() == ErrorKind::Unreachable) {
+        let is_news = note(spool, address, &error, now);
+        // One line stands for all addresses that need one.
+        let is_another = matches!(cause, Error::NoResolver(_))
+            && std::mem::replace(&mut self.is_unresolved, true);
+        if (is_news || !report::is_quiet()) && !is_another {
             // It names the server.
             report::failure(None, &error);
+            if report::is_quiet()
+                && needs_somebody(cause)
+                && let Some(hint) = hints::hint(&error)
+            {
+                report::hint(&hint);
+            }
         }
-        self.outcome.count(&place, &error);
+        self.outcome
+            .count(&InputRef::named(address.to_owned()), &error);
         Ok(())
     }
 
@@ -189,10 +194,9 @@ impl OnlineLog {
         if !is_of_network(&error) {
             return Err(error.into());
         }
-        let pause = retry_after(&error);
         let error = anyhow::Error::from(error);
         let text = report::text_of(&error);
-        noted(spool.note_host_failure(address, &text, pause, now));
+        note(spool, address, &error, now);
         let troubles = self.troubles.entry(address.to_owned()).or_default();
         if troubles.is_new(&text, now) {
             report::failure(None, &error);
@@ -323,6 +327,42 @@ fn is_of_network(error: &Error) -> bool {
     )
 }
 
+/// Whether the error is about the settings for the way to a server. The next run has it again, until somebody changes
+/// them.
+fn is_of_settings(error: &Error) -> bool {
+    matches!(error, Error::NoResolver(_) | Error::Setting { .. })
+}
+
+/// Whether the error goes on until a person does something.
+fn needs_somebody(error: &Error) -> bool {
+    matches!(
+        error.kind(),
+        ErrorKind::Config | ErrorKind::Refused | ErrorKind::Protocol
+    )
+}
+
+/// Notes a failure in the spool. Returns whether it is news; what cannot be kept always is.
+fn note(spool: &Spool, address: &str, error: &anyhow::Error, now: Timestamp) -> bool {
+    let text = report::text_of(error);
+    let cause = error.downcast_ref::<Error>();
+    let asked = cause.and_then(|cause| {
+        // What was changed in the config is tried at once.
+        let at_once = is_of_settings(cause).then_some(SignedDuration::ZERO);
+        at_once.or_else(|| retry_after(cause))
+    });
+    let failure = HostFailure {
+        error: &text,
+        asked,
+    };
+    match spool.note_host_failure(address, &failure, now) {
+        Ok(is_news) => is_news,
+        Err(error) => {
+            noted(Err(error));
+            true
+        }
+    }
+}
+
 /// How long the server asks to be left alone.
 fn retry_after(error: &Error) -> Option<SignedDuration> {
     match error {
@@ -331,10 +371,6 @@ fn retry_after(error: &Error) -> Option<SignedDuration> {
         }
         _ => None,
     }
-}
-
-fn periods(since: Timestamp, at: Timestamp) -> i64 {
-    at.duration_since(since).as_secs() / REPORT_EVERY.as_secs()
 }
 
 #[cfg(test)]

@@ -43,6 +43,9 @@ const TRY_WITHIN: SignedDuration = SignedDuration::from_hours(1);
 /// How long it is left alone at most if it asks for that.
 const ASKED_WITHIN: SignedDuration = SignedDuration::from_hours(24);
 
+/// How often a failure that goes on is news.
+const NEWS_EVERY: SignedDuration = SignedDuration::from_hours(24);
+
 /// Maximum length of an error that is kept, in characters.
 const MAX_ERROR_LEN: usize = 500;
 
@@ -85,12 +88,23 @@ pub struct HostState {
     pub failing_since: Option<Timestamp>,
     /// The last of them: one line without control characters.
     pub last_error: Option<String>,
+    /// When that was news, and so reported even in a run that reports nothing else.
+    pub told: Option<Timestamp>,
     /// When a server last did what it was asked for.
     pub last_success: Option<Timestamp>,
     /// When a renewal of the registration with it was last tried.
     pub renewal_tried: Option<Timestamp>,
     /// When the file was last written.
     pub changed: Option<Timestamp>,
+}
+
+/// A failure of the servers of an address, to be noted.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct HostFailure<'a> {
+    /// What is said of it.
+    pub error: &'a str,
+    /// How long the server asks to be left alone.
+    pub asked: Option<SignedDuration>,
 }
 
 impl HostState {
@@ -105,6 +119,7 @@ impl HostState {
             failures: 0,
             failing_since: None,
             last_error: None,
+            told: None,
             last_success: None,
             renewal_tried: None,
             changed: None,
@@ -145,24 +160,30 @@ impl HostState {
             failures: 0,
             failing_since: None,
             last_error: None,
+            told: None,
             last_success: Some(now),
             ..self
         }
     }
 
-    /// The state after a failure; `asked` is how long the server asks to be left alone.
-    fn failing(self, error: &str, asked: Option<SignedDuration>, now: Timestamp) -> Self {
+    /// The state after a failure.
+    fn failing(self, failure: &HostFailure<'_>, now: Timestamp) -> Self {
         // After six failures the hour is reached.
         let doubled = TRY_AFTER.saturating_mul(1 << self.failures.min(6));
-        let wait = match asked {
+        let wait = match failure.asked {
             Some(asked) => asked.clamp(SignedDuration::ZERO, ASKED_WITHIN),
             None => doubled.min(TRY_WITHIN),
         };
+        let error = Some(one_line(failure.error));
+        let told = self
+            .told
+            .filter(|told| self.last_error == error && now.duration_since(*told) < NEWS_EVERY);
         Self {
             next_try: Some(after(now, wait)),
             failures: self.failures.saturating_add(1),
             failing_since: self.failing_since.or(Some(now)),
-            last_error: Some(one_line(error)),
+            last_error: error,
+            told: told.or(Some(now)),
             ..self
         }
     }
@@ -172,6 +193,7 @@ impl HostState {
         self.servers.retain(|_, known| known.at <= now);
         let past = |at: &Timestamp| *at <= now;
         self.failing_since = self.failing_since.filter(past);
+        self.told = self.told.filter(past);
         self.last_success = self.last_success.filter(past);
         self.renewal_tried = self.renewal_tried.filter(past);
         self.changed = self.changed.filter(past);
@@ -197,6 +219,7 @@ impl HostState {
             failures: u32::try_from(failures).ok()?,
             failing_since: time("failing_since"),
             last_error: error.map(one_line),
+            told: time("told"),
             last_success: time("last_success"),
             renewal_tried: time("renewal_tried"),
             changed: Some(time("changed")?),
@@ -218,6 +241,7 @@ impl HostState {
             "failing_since": time(self.failing_since),
             "next_try": time(self.next_try),
             "last_error": self.last_error,
+            "told": time(self.told),
             "last_success": time(self.last_success),
             "renewal_tried": time(self.renewal_tried),
             "changed": time(self.changed),
@@ -357,19 +381,22 @@ impl Spool {
         self.set_host_state(&state, now)
     }
 
-    /// Notes that no server of an address did so, and why; `asked` is how long it asks to be left alone.
+    /// Notes that no server of an address did so, and why. Returns whether that is news: the failure before was another
+    /// one, or was news a day ago.
     ///
     /// # Errors
     /// When that cannot be stored.
     pub fn note_host_failure(
         &self,
         address: &str,
-        error: &str,
-        asked: Option<SignedDuration>,
+        failure: &HostFailure<'_>,
         now: Timestamp,
-    ) -> Result<(), Error> {
-        let state = self.host_state(address, now).failing(error, asked, now);
-        self.set_host_state(&state, now)
+    ) -> Result<bool, Error> {
+        let before = self.host_state(address, now);
+        let told = before.told;
+        let state = before.failing(failure, now);
+        self.set_host_state(&state, now)?;
+        Ok(state.told != told)
     }
 }
 
@@ -385,6 +412,10 @@ mod tests {
     fn at(seconds: i64) -> Timestamp {
         let start: Timestamp = "2027-05-01T00:00:00Z".parse().unwrap();
         start + SignedDuration::from_secs(seconds)
+    }
+
+    fn failure(error: &str, asked: Option<SignedDuration>) -> HostFailure<'_> {
+        HostFailure { error, asked }
     }
 
     fn state(ttl: i64) -> HostState {
@@ -422,7 +453,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let spool = testspool::spool(dir.path());
         assert_eq!(spool.host_states(at(0)).unwrap(), []);
-        let mut stored = state(60).failing("no\nway\u{1b}[31m", None, at(0));
+        let mut stored = state(60).failing(&failure("no\nway\u{1b}[31m", None), at(0));
         stored.last_success = Some(at(-5));
         spool.set_host_state(&stored, at(1)).unwrap();
         let read = spool.host_state(ADDRESS, at(2));
@@ -495,7 +526,7 @@ mod tests {
         let minutes = |asked: Option<i64>| {
             let asked = asked.map(SignedDuration::from_mins);
             spool
-                .note_host_failure("Gw.example.org", "no", asked, at(0))
+                .note_host_failure("Gw.example.org", &failure("no", asked), at(0))
                 .unwrap();
             let state = spool.host_state(ADDRESS, at(0));
             assert!(!state.is_due(at(0)) || asked == Some(SignedDuration::ZERO));
@@ -515,5 +546,30 @@ mod tests {
         assert_eq!((state.failures, state.failing_since), (0, None));
         assert_eq!((state.last_error, state.next_try), (None, None));
         assert_eq!(minutes(None), 1);
+    }
+
+    #[test]
+    fn a_failure_is_news_once_a_day_and_when_it_is_another() {
+        let dir = tempfile::tempdir().unwrap();
+        let spool = testspool::spool(dir.path());
+        let is_news = |error: &str, time: i64| {
+            let noted = spool.note_host_failure(ADDRESS, &failure(error, None), at(time));
+            // A resolver was asked in the same run.
+            let state = spool.host_state(ADDRESS, at(time));
+            spool.set_host_state(&state, at(time)).unwrap();
+            noted.unwrap()
+        };
+        let day = 24 * 3600;
+        assert!(is_news("no", 0));
+        assert!(!is_news("no", 60));
+        assert!(is_news("other", 120));
+        assert!(is_news("no", 180));
+        assert!(!is_news("no", 180 + day - 1));
+        assert!(is_news("no", 180 + day));
+        assert!(!is_news("no", 240 + day));
+        spool.note_host_success(ADDRESS, at(300 + day)).unwrap();
+        assert!(is_news("no", 360 + day));
+        // The clock went back.
+        assert!(is_news("no", 0));
     }
 }
