@@ -999,6 +999,18 @@ fn medium() -> Cases<medium::Error> {
     cases
 }
 
+fn unauthenticated() -> impl Iterator<Item = Case<binding::Error>> {
+    let kinds = [ErrorKind::Refused, ErrorKind::Protocol].into_iter();
+    kinds.map(|kind| {
+        let error = binding::Error::Unauthenticated {
+            server: text(),
+            answer: text(),
+            kind,
+        };
+        Case::new(error).note(&kind)
+    })
+}
+
 fn binding() -> Cases<binding::Error> {
     use binding::Error as E;
     let cause = || io::Error::from(io::ErrorKind::ConnectionRefused);
@@ -1068,6 +1080,7 @@ fn binding() -> Cases<binding::Error> {
         };
         cases.push(Case::new(error).note(&kind));
     }
+    cases.extend(unauthenticated());
     cases.extend(plain([E::WrongRoutes, E::Loop]));
     cases.extend(around(route(), |cause| E::NotForUs(Box::new(cause))));
     cases.extend(around(route(), |cause| E::Unrouted(Box::new(cause))));

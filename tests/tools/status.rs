@@ -783,6 +783,7 @@ fn each_server_that_was_tried_has_a_line() {
         "failing_since",
         "next_try",
         "error",
+        "hint",
     ];
     assert_eq!(keys_in(&hosts[0]), keys);
     assert_eq!(hosts[0]["last_success"], "2026-03-01T11:56:00Z");

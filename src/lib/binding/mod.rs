@@ -145,6 +145,16 @@ pub enum Error {
         /// When it asks to be tried again.
         retry_after: Option<Duration>,
     },
+    /// The gateway does not accept the signature by which this node shows who it is: it may have forgotten the registration.
+    #[error("{server}: {answer}")]
+    Unauthenticated {
+        /// The server, as `host:port`.
+        server: String,
+        /// What it said, escaped.
+        answer: String,
+        /// The kind of failure, from the table of outcomes.
+        kind: ErrorKind,
+    },
     /// What the server sent breaks the protocol.
     #[error("{server}: {problem}")]
     Protocol {
@@ -215,6 +225,18 @@ impl Error {
         )
     }
 
+    /// Whether a server was reached, and said something else than it should.
+    #[must_use]
+    pub fn is_answer(&self) -> bool {
+        matches!(
+            self,
+            Self::Answer { .. }
+                | Self::Unauthenticated { .. }
+                | Self::Protocol { .. }
+                | Self::Closed { .. }
+        )
+    }
+
     /// The kind of the error, for callers to act on.
     #[must_use]
     pub fn kind(&self) -> ErrorKind {
@@ -230,7 +252,7 @@ impl Error {
             | Self::Silent { .. }
             | Self::Closed { .. } => ErrorKind::Unreachable,
             Self::NoService { .. } | Self::PrivateAddress { .. } => ErrorKind::Refused,
-            Self::Answer { kind, .. } => *kind,
+            Self::Answer { kind, .. } | Self::Unauthenticated { kind, .. } => *kind,
             Self::Protocol { .. } => ErrorKind::Protocol,
             Self::NoAddress(_) => ErrorKind::UnknownPeer,
             Self::NotForUs(_) => ErrorKind::OtherRecipient,

@@ -10,7 +10,7 @@ use super::input_ref::InputRef;
 use super::limited::Limited;
 use super::outcome::Outcome;
 use super::tally::counted;
-use super::{files, hints, report};
+use super::{files, online_hints, report};
 use crate::binding::Error;
 use crate::binding::online::{OnlineEvent, OnlineTally};
 use crate::describe::{self, json};
@@ -161,18 +161,20 @@ impl OnlineLog {
             return Err(error);
         }
         self.outcome.take();
+        let remedy = remedy(cause, address);
         let is_news = note(spool, address, &error, now);
         // One line stands for all addresses that need one.
         let is_another = matches!(cause, Error::NoResolver(_))
             && std::mem::replace(&mut self.is_unresolved, true);
         if (is_news || !report::is_quiet()) && !is_another {
             // It names the server.
-            report::failure(None, &error);
-            if report::is_quiet()
-                && needs_somebody(cause)
-                && let Some(hint) = hints::hint(&error)
-            {
-                report::hint(&hint);
+            match remedy {
+                // Of what is said once a day, somebody is to learn how it ends.
+                Some(remedy) => {
+                    report::error(&report::text_of(&error));
+                    report::hint(&remedy);
+                }
+                None => report::failure(None, &error),
             }
         }
         self.outcome
@@ -194,12 +196,19 @@ impl OnlineLog {
         if !is_of_network(&error) {
             return Err(error.into());
         }
+        let remedy = remedy(&error, address);
         let error = anyhow::Error::from(error);
         let text = report::text_of(&error);
         note(spool, address, &error, now);
         let troubles = self.troubles.entry(address.to_owned()).or_default();
         if troubles.is_new(&text, now) {
-            report::failure(None, &error);
+            match remedy {
+                Some(remedy) => {
+                    report::error(&text);
+                    report::hint(&remedy);
+                }
+                None => report::failure(None, &error),
+            }
         }
         Ok(())
     }
@@ -333,12 +342,13 @@ fn is_of_settings(error: &Error) -> bool {
     matches!(error, Error::NoResolver(_) | Error::Setting { .. })
 }
 
-/// Whether the error goes on until a person does something.
-fn needs_somebody(error: &Error) -> bool {
-    matches!(
+/// What somebody must do about an error with the servers of an address, if it does not pass by itself.
+fn remedy(error: &Error, address: &str) -> Option<String> {
+    let goes_on = matches!(
         error.kind(),
         ErrorKind::Config | ErrorKind::Refused | ErrorKind::Protocol
-    )
+    );
+    online_hints::hint_for_address(error, address).filter(|_| goes_on)
 }
 
 /// Notes a failure in the spool. Returns whether it is news; what cannot be kept always is.
@@ -350,8 +360,11 @@ fn note(spool: &Spool, address: &str, error: &anyhow::Error, now: Timestamp) -> 
         let at_once = is_of_settings(cause).then_some(SignedDuration::ZERO);
         at_once.or_else(|| retry_after(cause))
     });
+    let remedy = cause.and_then(|cause| remedy(cause, address));
     let failure = HostFailure {
         error: &text,
+        is_answered: cause.is_some_and(Error::is_answer),
+        remedy: remedy.as_deref(),
         asked,
     };
     match spool.note_host_failure(address, &failure, now) {

@@ -1,6 +1,22 @@
 //! Hints about errors of the wire.
 
+use super::escape;
 use crate::binding::Error;
+
+/// The hint for an error of the servers of this address.
+pub(super) fn hint_for_address(error: &Error, address: &str) -> Option<String> {
+    match error {
+        Error::Unauthenticated { .. } => Some(enroll_again(address)),
+        error => hint_for_binding(error),
+    }
+}
+
+fn enroll_again(address: &str) -> String {
+    let address = escape::escaped(address);
+    format!(
+        "if it has forgotten this node: relay-enroll {address} | relay-import registers it again"
+    )
+}
 
 /// The hint for an error of the wire, if there is one. What another floor's error says is that floor's.
 pub(super) fn hint_for_binding(error: &Error) -> Option<String> {
@@ -22,6 +38,7 @@ pub(super) fn hint_for_binding(error: &Error) -> Option<String> {
             "--ca names another authority, --pin a key; else the network may ask for a login first, or this clock be wrong"
                 .to_owned(),
         ),
+        Error::Unauthenticated { .. } => Some(enroll_again("ADDRESS")),
         Error::WrongRoutes => Some("relay-check names the line: relay-routes(5)".to_owned()),
         Error::Loop => Some("relay-route -n shows where messages go: relay-routes(5)".to_owned()),
         Error::NotForUs(_) | Error::Unrouted(_) | Error::Setting { .. }

@@ -92,7 +92,15 @@ fn reached(host: &HostState, now: Timestamp) -> String {
     let since = host.failing_since.map(|at| now.duration_since(at));
     let since = since.map_or_else(String::new, |since| format!(" for {}", words(since)));
     let why = host.last_error.as_deref().unwrap_or("no reason is known");
-    format!("not reached{since}: {}", report::escaped(why))
+    // What a server says is no failure of the network, and neither is a missing setting.
+    let what = if host.is_answered || host.remedy.is_some() {
+        "no success"
+    } else {
+        "not reached"
+    };
+    let remedy = host.remedy.as_ref();
+    let remedy = remedy.map_or_else(String::new, |remedy| format!(" ({remedy})"));
+    report::escaped(&format!("{what}{since}: {why}{remedy}"))
 }
 
 fn queue_row(queue: &QueueNumbers, now: Timestamp) -> Vec<String> {

@@ -27,6 +27,7 @@ pub fn numbers(status: &NodeStatus) -> Value {
             "failing_since": host.failing_since.map(|at| at.to_string()),
             "next_try": host.next_try.map(|at| at.to_string()),
             "error": host.last_error,
+            "hint": host.remedy,
         })
     });
     let endings = status.counted_endings().map(|ending| {

@@ -88,6 +88,10 @@ pub struct HostState {
     pub failing_since: Option<Timestamp>,
     /// The last of them: one line without control characters.
     pub last_error: Option<String>,
+    /// Whether a server answered then.
+    pub is_answered: bool,
+    /// What somebody must do about it, if that does not pass by itself.
+    pub remedy: Option<String>,
     /// When that was news, and so reported even in a run that reports nothing else.
     pub told: Option<Timestamp>,
     /// When a server last did what it was asked for.
@@ -103,6 +107,10 @@ pub struct HostState {
 pub struct HostFailure<'a> {
     /// What is said of it.
     pub error: &'a str,
+    /// Whether a server answered.
+    pub is_answered: bool,
+    /// What somebody must do about it, if that does not pass by itself.
+    pub remedy: Option<&'a str>,
     /// How long the server asks to be left alone.
     pub asked: Option<SignedDuration>,
 }
@@ -119,6 +127,8 @@ impl HostState {
             failures: 0,
             failing_since: None,
             last_error: None,
+            is_answered: false,
+            remedy: None,
             told: None,
             last_success: None,
             renewal_tried: None,
@@ -160,6 +170,8 @@ impl HostState {
             failures: 0,
             failing_since: None,
             last_error: None,
+            is_answered: false,
+            remedy: None,
             told: None,
             last_success: Some(now),
             ..self
@@ -183,6 +195,8 @@ impl HostState {
             failures: self.failures.saturating_add(1),
             failing_since: self.failing_since.or(Some(now)),
             last_error: error,
+            is_answered: failure.is_answered,
+            remedy: failure.remedy.map(one_line),
             told: told.or(Some(now)),
             ..self
         }
@@ -219,6 +233,8 @@ impl HostState {
             failures: u32::try_from(failures).ok()?,
             failing_since: time("failing_since"),
             last_error: error.map(one_line),
+            is_answered: value.get("answered").and_then(Value::as_bool) == Some(true),
+            remedy: value.get("remedy").and_then(Value::as_str).map(one_line),
             told: time("told"),
             last_success: time("last_success"),
             renewal_tried: time("renewal_tried"),
@@ -241,6 +257,8 @@ impl HostState {
             "failing_since": time(self.failing_since),
             "next_try": time(self.next_try),
             "last_error": self.last_error,
+            "answered": self.is_answered,
+            "remedy": self.remedy,
             "told": time(self.told),
             "last_success": time(self.last_success),
             "renewal_tried": time(self.renewal_tried),
@@ -316,7 +334,8 @@ pub(crate) fn changed_at(path: &Path) -> Option<Timestamp> {
 }
 
 impl Spool {
-    fn host_path(&self, address: &str) -> PathBuf {
+    /// The file with what is known of the servers of an address.
+    pub(crate) fn host_path(&self, address: &str) -> PathBuf {
         let name = Hex(&sha256(address.as_bytes())).to_string();
         self.root().join(FOLDER).join(name)
     }
@@ -415,7 +434,11 @@ mod tests {
     }
 
     fn failure(error: &str, asked: Option<SignedDuration>) -> HostFailure<'_> {
-        HostFailure { error, asked }
+        HostFailure {
+            error,
+            asked,
+            ..HostFailure::default()
+        }
     }
 
     fn state(ttl: i64) -> HostState {
@@ -453,7 +476,12 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let spool = testspool::spool(dir.path());
         assert_eq!(spool.host_states(at(0)).unwrap(), []);
-        let mut stored = state(60).failing(&failure("no\nway\u{1b}[31m", None), at(0));
+        let failure = HostFailure {
+            is_answered: true,
+            remedy: Some("ask"),
+            ..failure("no\nway\u{1b}[31m", None)
+        };
+        let mut stored = state(60).failing(&failure, at(0));
         stored.last_success = Some(at(-5));
         spool.set_host_state(&stored, at(1)).unwrap();
         let read = spool.host_state(ADDRESS, at(2));
@@ -474,6 +502,8 @@ mod tests {
             failures: 1,
             next_try: Some(at(60)),
             last_error: read.last_error.clone(),
+            is_answered: true,
+            remedy: Some("ask".to_owned()),
             ..HostState::new(ADDRESS)
         };
         assert_eq!(read, nothing);

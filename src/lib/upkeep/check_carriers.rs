@@ -5,6 +5,7 @@ use jiff::SignedDuration;
 use super::checker::Checker;
 use super::finding::{Check, Level};
 use super::queue_tally::QueueTally;
+use crate::node::certificates;
 use crate::pki::NodeId;
 use crate::spool::clock;
 use crate::spool::hosts::HostState;
@@ -56,8 +57,28 @@ impl Spool {
             self.owner().label_of(hop),
         );
         let hint = "relay-online tries again and says why not; relay-sync packs them onto a medium";
+        let hint = host.remedy.unwrap_or_else(|| hint.to_owned());
         let (level, check) = (Level::Warning, Check::Waiting);
-        checker.report(level, check, queue.dir(), &what, Some(hint.to_owned()));
+        checker.report(level, check, queue.dir(), &what, Some(hint));
+        Ok(())
+    }
+
+    /// Reports gateways of this node that nothing is exchanged with over the network until somebody does something.
+    pub(super) fn check_gateways(&self, checker: &mut Checker<'_>) -> Result<(), Error> {
+        for gateway in certificates::issuers(self.owner())? {
+            let Some(host) = self.host_of(gateway, checker) else {
+                continue;
+            };
+            let (Some(error), Some(remedy)) = (host.last_error, host.remedy) else {
+                continue;
+            };
+            let label = self.owner().label_of(gateway);
+            let since = host.failing_since;
+            let since = since.map_or_else(String::new, |at| format!(" since {at}"));
+            let what = format!("nothing is exchanged with {label} online{since}: {error}");
+            let path = self.host_path(&host.address);
+            checker.report(Level::Warning, Check::Online, &path, &what, Some(remedy));
+        }
         Ok(())
     }
 

@@ -61,6 +61,9 @@ impl Spool {
             }
             Err(error) => report_error(checker, self.root(), &error),
         }
+        if let Err(error) = self.check_gateways(checker) {
+            report_error(checker, self.root(), &error);
+        }
         match self.exchanges() {
             Ok(exchanges) => {
                 for error in exchanges.into_iter().filter_map(|(_, last)| last.err()) {

@@ -57,6 +57,8 @@ pub enum Check {
     Route,
     /// How long messages wait.
     Waiting,
+    /// What keeps a gateway from being reached over the network.
+    Online,
     /// Messages in `failed`.
     Failed,
     /// Free space, and quotas.
@@ -84,6 +86,7 @@ impl Check {
             Self::Alias => "alias",
             Self::Route => "route",
             Self::Waiting => "waiting",
+            Self::Online => "online",
             Self::Failed => "failed",
             Self::Room => "room",
             Self::FileSystem => "file-system",

@@ -79,6 +79,7 @@ pub enum CollectionStep {
 pub struct Collection {
     is_signed: bool,
     has_pinged: bool,
+    has_delivered: bool,
     /// Deliveries that were not acknowledged yet.
     open: HashSet<String>,
 }
@@ -113,7 +114,10 @@ impl Collection {
                 Ok(delivery) if !self.open.insert(delivery.id.clone()) => {
                     CollectionStep::Break(1003, format!("the delivery {} came twice", delivery.id))
                 }
-                Ok(delivery) => CollectionStep::Take(delivery),
+                Ok(delivery) => {
+                    self.has_delivered = true;
+                    CollectionStep::Take(delivery)
+                }
                 Err(error) => CollectionStep::Break(1003, error.to_string()),
             },
         }
@@ -122,6 +126,12 @@ impl Collection {
     /// Notes that a delivery is acknowledged.
     pub fn acknowledge(&mut self, id: &str) {
         self.open.remove(id);
+    }
+
+    /// Whether a delivery has come.
+    #[must_use]
+    pub fn has_delivered(&self) -> bool {
+        self.has_delivered
     }
 
     /// Whether the gateway has the answer to its challenge.

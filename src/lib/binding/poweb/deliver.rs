@@ -3,7 +3,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
-use super::BASE;
+use super::{BASE, unauthenticated};
 use crate::binding::Error;
 use crate::binding::http::{Client, Request};
 use crate::binding::parcel_answer::{PARCEL, ParcelAnswer};
@@ -39,5 +39,5 @@ pub fn deliver(client: &Client, parcel: &[u8], authorization: &str) -> Result<Pa
     };
     // What a gateway says of a parcel that it took is of no use, however long it is, or if it is cut.
     let answer = client.send(&request, 0)?;
-    ParcelAnswer::of(answer, RequestKind::Delivery, client.server())
+    ParcelAnswer::of(answer, RequestKind::Delivery, client.server()).map_err(unauthenticated)
 }

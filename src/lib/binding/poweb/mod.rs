@@ -7,5 +7,29 @@ pub mod deliver; // a parcel to the gateway
 pub mod collect; // parcels from the gateway, as a state machine
 pub mod socket; // the WebSocket on which they come
 
+use super::Error;
+
 /// Where the API begins on a gateway.
 const BASE: &str = "/v1";
+
+/// The answer to something that this node signed: a 401 is about who signed it.
+fn unauthenticated(error: Error) -> Error {
+    match error {
+        Error::Answer {
+            server,
+            status: 401,
+            text,
+            kind,
+            ..
+        } => {
+            let separator = if text.is_empty() { "" } else { ": " };
+            let answer = format!("401{separator}{text}");
+            Error::Unauthenticated {
+                server,
+                answer,
+                kind,
+            }
+        }
+        error => error,
+    }
+}

@@ -12,8 +12,8 @@ use tungstenite::protocol::frame::coding::CloseCode;
 use tungstenite::protocol::{CloseFrame, WebSocketConfig};
 use tungstenite::{HandshakeError, Message, WebSocket};
 
-use super::BASE;
 use super::collect::{Collection, CollectionStep, MAX_FRAME_LEN, ServerFrame, StreamingMode};
+use super::{BASE, unauthenticated};
 use crate::binding::Error;
 use crate::binding::connect::{Connection, SILENCE};
 use crate::binding::excerpt::excerpt;
@@ -28,6 +28,9 @@ const READ_LEN: usize = 16 * 1024;
 
 /// How long the gateway may take to answer our close.
 const CLOSE_WITHIN: Duration = Duration::from_secs(1);
+
+/// The code with which deployed gateways close where the signature is by a node that they do not know.
+const FORGOTTEN: u16 = 1003;
 
 /// What comes from the gateway.
 #[derive(Debug)]
@@ -240,6 +243,11 @@ impl CollectionSocket {
         }
     }
 
+    /// Whether this node has said who it is, and nothing came since.
+    fn is_unheard(&self) -> bool {
+        self.collection.is_signed() && !self.collection.has_delivered()
+    }
+
     /// What an end by the gateway means.
     fn ended(&mut self, code: Option<u16>, reason: &str) -> Result<Collected, Error> {
         // Ours leaves in answer.
@@ -254,6 +262,13 @@ impl CollectionSocket {
             // It does not wait for what it was not told.
             SendOutcome::Accepted => Err(closed(1000)),
             SendOutcome::Later(ErrorKind::Unreachable) => Err(closed(code.unwrap_or(1005))),
+            SendOutcome::Later(kind) if code == Some(FORGOTTEN) && self.is_unheard() => {
+                Err(Error::Unauthenticated {
+                    server: self.label.clone(),
+                    answer: format!("closed: {FORGOTTEN} {reason}"),
+                    kind,
+                })
+            }
             _ => Err(self.protocol(format!("closed: {} {reason}", code.unwrap_or(1005)))),
         }
     }
@@ -394,13 +409,13 @@ fn refusal(label: &str, (status, text): (u16, String), retry_after: Option<Durat
         SendOutcome::Later(kind) => kind,
         SendOutcome::Accepted | SendOutcome::RefusedForGood => ErrorKind::Protocol,
     };
-    Error::Answer {
+    unauthenticated(Error::Answer {
         server: label.to_owned(),
         status,
         text,
         kind,
         retry_after,
-    }
+    })
 }
 
 /// How long the gateway asks to be left alone.
