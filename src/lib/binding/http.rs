@@ -14,11 +14,12 @@ use ureq::unversioned::resolver::{ResolvedSocketAddrs, Resolver};
 use ureq::unversioned::transport::{
     Buffers, ConnectionDetails, Connector as HttpConnector, LazyBuffers, NextTimeout, Transport,
 };
-use ureq::{Agent, Body};
+use ureq::{Agent, Body, SendBody};
 
 use super::Error;
 use super::connect::{Connection, Connector};
 use super::excerpt::excerpt;
+use super::request_body::{BodyReader, RequestBody};
 use super::retry::{http_date, retry_after};
 use super::server::{CertificateRule, Server};
 use crate::kind::ErrorKind;
@@ -70,7 +71,7 @@ pub struct Request<'a> {
     /// The value of `Accept`: `*/*` where there is none.
     pub accept: Option<&'a str>,
     /// The body, of POST alone.
-    pub body: &'a [u8],
+    pub body: RequestBody<'a>,
 }
 
 impl<'a> Request<'a> {
@@ -83,7 +84,7 @@ impl<'a> Request<'a> {
             content_type: None,
             authorization: None,
             accept: None,
-            body: &[],
+            body: RequestBody::Octets(&[]),
         }
     }
 
@@ -92,7 +93,7 @@ impl<'a> Request<'a> {
     pub fn post(path: &'a str, content_type: &'a str, body: &'a [u8]) -> Self {
         Self {
             content_type: Some(content_type),
-            body,
+            body: RequestBody::Octets(body),
             ..Self::new(Method::Post, path)
         }
     }
@@ -261,7 +262,12 @@ impl Client {
             }
         }
         match request.method {
-            Method::Post => self.agent.run(built.body(request.body)?),
+            Method::Post => {
+                let mut body = BodyReader::new(request.body);
+                let built = built.header(header::CONTENT_LENGTH, request.body.len());
+                self.agent
+                    .run(built.body(SendBody::from_reader(&mut body))?)
+            }
             Method::Get | Method::Head => self.agent.run(built.body(())?),
         }
     }
@@ -291,9 +297,13 @@ impl Client {
             return failure;
         }
         match error {
-            ureq::Error::Io(cause) => Error::Broken {
-                server: self.server.to_string(),
-                cause,
+            // One of the body, which is no fault of the connection.
+            ureq::Error::Io(cause) => match cause.downcast() {
+                Ok(error) => error,
+                Err(cause) => Error::Broken {
+                    server: self.server.to_string(),
+                    cause,
+                },
             },
             error => self.protocol(excerpt(error.to_string().as_bytes())),
         }

@@ -17,6 +17,7 @@ mod tls_certificate; // what rustls does not show of a certificate
 mod dial; // TCP to the first address that answers
 pub mod proxy; // a proxy that connects for this node
 pub mod connect; // connections, with TLS or without
+pub mod request_body; // what a request carries, in memory or read when it is sent
 pub mod http; // a client of HTTP/1.1 for one server
 pub mod redirect; // where an answer leads that is elsewhere
 #[cfg(test)]
@@ -42,6 +43,7 @@ pub use http::{Answer, Client, Method, Request};
 pub use network::Network;
 pub use peer_place::PeerPlace;
 pub use proxy::Proxy;
+pub use request_body::RequestBody;
 pub use retry::{RequestKind, SendOutcome};
 pub use server::{CertificateRule, Host, Server};
 pub use tls::Authorities;

@@ -6,7 +6,7 @@ use super::http::{Client, Request};
 use super::parcel_answer::{PARCEL, ParcelAnswer};
 use super::redirect;
 use super::retry::RequestKind;
-use super::{Error, Network, Server};
+use super::{Error, Network, RequestBody, Server};
 
 /// The longest explanation that is read, in octets.
 const MAX_EXPLANATION_LEN: usize = 64 * 1024;
@@ -36,11 +36,11 @@ impl<'a> Poster<'a> {
     ///
     /// # Errors
     /// When there is no answer, or one after which the parcel is to be tried again.
-    pub fn post(&self, parcel: &[u8]) -> Result<ParcelAnswer, Error> {
+    pub fn post(&self, parcel: RequestBody<'_>) -> Result<ParcelAnswer, Error> {
         let mut path = "/".to_owned();
         let mut answer = self
             .client
-            .send(&Request::post(&path, PARCEL, parcel), MAX_EXPLANATION_LEN)?;
+            .send(&request(&path, parcel), MAX_EXPLANATION_LEN)?;
         let mut server = self.client.server().clone();
         for _ in 0..redirect::MAX_REDIRECTS {
             let (307 | 308, Some(location)) = (answer.status, &answer.location) else {
@@ -49,8 +49,15 @@ impl<'a> Poster<'a> {
             (server, path) = redirect::target(&server, &path, location)?;
             // What a server says must not lead this node to machines near it.
             let client = self.network.client(&server, self.now)?;
-            answer = client.send(&Request::post(&path, PARCEL, parcel), MAX_EXPLANATION_LEN)?;
+            answer = client.send(&request(&path, parcel), MAX_EXPLANATION_LEN)?;
         }
         ParcelAnswer::of(answer, RequestKind::PoHttp, &server)
+    }
+}
+
+fn request<'a>(path: &'a str, parcel: RequestBody<'a>) -> Request<'a> {
+    Request {
+        body: parcel,
+        ..Request::post(path, PARCEL, &[])
     }
 }

@@ -16,7 +16,7 @@ use crate::binding::direct::posting::{DirectContext, DirectDestination};
 use crate::binding::direct::run::{planned, post_waiting};
 use crate::binding::parcel_answer::ParcelAnswer;
 use crate::binding::pohttp::Poster;
-use crate::binding::{Error, Network, Server, walk};
+use crate::binding::{Error, Network, RequestBody, Server, walk};
 use crate::describe::{self, json};
 use crate::message::Parcel;
 use crate::pipeline::mutex;
@@ -170,7 +170,7 @@ pub fn post_stream(inputs: &Inputs, network: &Network, now: Timestamp) -> anyhow
         let octets = parcel.as_ref().octets();
         let posted = walk::first_reached(&servers, address.as_str(), |server| {
             let client = Poster::new(network, server, now);
-            Ok::<_, Error>(client.and_then(|client| client.post(octets)))
+            Ok::<_, Error>(client.and_then(|client| client.post(RequestBody::Octets(octets))))
         });
         match posted?? {
             ParcelAnswer::Accepted => Ok(()),

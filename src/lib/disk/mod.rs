@@ -17,6 +17,7 @@ mod placeholder; // names that are taken for files to come
 mod open; // files that exist
 mod standard; // the standard streams
 mod read; // whole files, within a limit
+mod open_file; // files that are read in parts
 mod sync; // waiting for the disk
 mod dirs; // creating directories
 mod accounts; // users and groups of the system
@@ -54,6 +55,7 @@ pub use batch::Batch;
 pub use existing::ExistingFile;
 pub use group::Group;
 pub use lock::Lock;
+pub use open_file::OpenFile;
 pub use operation::Operation;
 pub use options::{IfExists, Mode, PublishOptions, Published};
 pub use publish::Pending;

@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use super::{Error, Name, QueueId};
 use crate::disk::dir::{Dir, DirEntry};
 use crate::disk::tree::{self, EntryKind, Visited};
-use crate::disk::{self, FileRole, files};
+use crate::disk::{self, FileRole, OpenFile, files};
 use crate::ramf::limits;
 
 /// A directory of messages, each in a file of its own.
@@ -79,6 +79,18 @@ impl Waiting {
     /// As [`Waiting::read`].
     pub fn read_into(&self, octets: Vec<u8>) -> Result<Option<Vec<u8>>, Error> {
         Ok(self.read_with_owner(octets)?.map(|(octets, _)| octets))
+    }
+
+    /// Opens its file, to be read in parts; `None` if it has been removed since it was listed.
+    ///
+    /// # Errors
+    /// As [`Waiting::read`].
+    pub fn open(&self) -> Result<Option<OpenFile>, Error> {
+        match OpenFile::open(&self.path, FileRole::Spool) {
+            Ok(file) => Ok(Some(file)),
+            Err(error) if error.is_not_found() => Ok(None),
+            Err(error) => Err(error.into()),
+        }
     }
 
     /// As [`Waiting::read_into`], with the owner of the file that was read: it may have been

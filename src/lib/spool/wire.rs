@@ -25,7 +25,7 @@ use super::twin::is_taken;
 use super::{Error, Name, QueueId, Room, Spool};
 use crate::disk::batch::{self, Batch, Staged};
 use crate::disk::publish::IfExists;
-use crate::disk::{FileRole, files};
+use crate::disk::{FileRole, OpenFile, files};
 use crate::message::{Item, Pca};
 use crate::node::ReplayKey;
 use crate::node::seen::{self, Memory};
@@ -54,6 +54,13 @@ pub trait MessageStore {
     /// # Errors
     /// When it cannot be read.
     fn read(&self, message: &Queued, buffer: Vec<u8>) -> Result<Option<Vec<u8>>, Error>;
+
+    /// Opens a message, to be read in parts; `None` if it has left meanwhile. What is open is read to its end although
+    /// it leaves.
+    ///
+    /// # Errors
+    /// When it cannot be opened.
+    fn open(&self, message: &Queued) -> Result<Option<OpenFile>, Error>;
 
     /// Performs the effects for messages that a server took: each is noted, counts as passed on, and is removed. All
     /// are on the disk when this returns.
@@ -391,6 +398,10 @@ impl MessageStore for SpoolMessages<'_> {
         message.waiting.read_into(buffer)
     }
 
+    fn open(&self, message: &Queued) -> Result<Option<OpenFile>, Error> {
+        message.waiting.open()
+    }
+
     fn release(&mut self, taken: &[Taken<'_>], now: Timestamp) -> Result<(), Error> {
         if taken.is_empty() {
             return Ok(());
@@ -533,6 +544,8 @@ mod tests {
         let waiting = all(&*store, QueueId::In);
         assert_eq!(waiting.len(), 1);
         let read = store.read(&waiting[0], Vec::new()).unwrap().unwrap();
+        let opened = store.open(&waiting[0]).unwrap().unwrap();
+        assert_eq!(opened.size(), read.len() as u64);
         assert!(read == octets(&first) || read == octets(&second));
         assert_eq!(waiting[0].len().unwrap(), Some(read.len() as u64));
         assert!(
@@ -551,6 +564,10 @@ mod tests {
         let now = "2027-05-22T10:11:12Z".parse().unwrap();
         store.release(std::slice::from_ref(&taken), now).unwrap();
         assert_eq!(store.read(&waiting[0], Vec::new()).unwrap(), None);
+        assert!(store.open(&waiting[0]).unwrap().is_none());
+        let mut part = vec![0; read.len()];
+        assert_eq!(opened.read_at(&mut part, 0).unwrap(), read.len());
+        assert_eq!(part, read);
         assert_eq!(waiting[0].len().unwrap(), None);
         // A second release of the same is harmless: a killed run may not have removed it.
         store.release(&[taken], now).unwrap();

@@ -7,7 +7,7 @@ use crate::binding::address::Service;
 use crate::binding::outgoing::{self, AcceptedParcel, AnswerEffects, FailureReach};
 use crate::binding::parcel_answer::ParcelAnswer;
 use crate::binding::pohttp::Poster;
-use crate::binding::{Error, Network, PeerPlace, Server, walk};
+use crate::binding::{Error, Network, PeerPlace, RequestBody, Server, walk};
 use crate::ramf::InternetAddress;
 use crate::spool::sent::SentEvent;
 use crate::spool::wire::{MessageStore as _, Queued, SpoolMessages};
@@ -139,13 +139,18 @@ impl<E: From<Error>> Posting<'_, E> {
             if outgoing::has_expired(&queued, self.context.time) {
                 continue;
             }
-            let read = self.store.read(&queued, Vec::new()).map_err(Error::from)?;
-            let Some(octets) = read else {
+            let opened = self.store.open(&queued).map_err(Error::from)?;
+            let Some(opened) = opened else {
                 continue; // it has left meanwhile
             };
-            match client.post(&octets) {
+            // Five connections at a time must not hold five of the largest parcels in memory.
+            let parcel = RequestBody::Stored {
+                len: opened.size(),
+                read: &|octets, offset| Ok(opened.read_at(octets, offset)?),
+            };
+            match client.post(parcel) {
                 Ok(ParcelAnswer::Accepted) => {
-                    let len = octets.len();
+                    let len = usize::try_from(opened.size()).unwrap_or(usize::MAX);
                     if self.effects.accept(AcceptedParcel { queued, id, len }) {
                         self.release()?;
                     }
