@@ -1,11 +1,11 @@
 //! relay-online and relay-post as whole processes, over TLS on loopback, against the servers of the tests: one waiting
-//! parcel beside a listing of the same queue, many parcels of 1 KiB each way, parcels of 8 MB each way with the most
-//! memory that they took, and what a follower costs that has nothing to do. Beside them curl, which posts the same
-//! octets and stores nothing, where it is installed.
+//! parcel beside a listing of the same queue, many parcels of 1 KiB each way, parcels of 8 MB each way and to five
+//! addresses with the most memory that they took, and what a follower costs that has nothing to do. Beside them curl,
+//! which posts the same octets and stores nothing, where it is installed.
 //!
 //! `cargo bench --bench online` measures the programs of the dist profile; `RELAY_BENCH_BIN` names another directory of
 //! programs, `RELAY_BENCH_PARCELS` how many parcels there are (10000), `RELAY_BENCH_IDLE` the seconds that a follower is
-//! watched (20).
+//! watched (20), and `RELAY_BENCH_ONLY` one part: `gateway` (relay-online) or `direct` (relay-post).
 
 #![allow(clippy::unwrap_used, clippy::print_stdout)] // a bench that cannot go on may as well stop
 #![allow(clippy::cast_precision_loss)] // figures are shown, not counted on
@@ -33,7 +33,7 @@ mod testenv;
 
 use online::collecting::{Session, Step};
 use online::gateway::Place as Request;
-use online::{Answer, Authority, Fault, Gateway, Resolver};
+use online::{Answer, Authority, Fault, Gateway, Resolver, Web};
 use programs::{Place, Usage};
 use testenv::{Env, HUB, NOW, id};
 
@@ -90,17 +90,7 @@ impl World {
 
     /// A run of a program at the gateway of the site: how long it took, and what.
     fn time(&self, words: &[&str]) -> (f64, Usage) {
-        let now = format!("RELAY_NOW={NOW}");
-        let program = self.place.programs.join(words[0]);
-        let words = &words[1..];
-        let words: Vec<&str> = ["env", &now, program.to_str().unwrap()]
-            .iter()
-            .chain(words)
-            .copied()
-            .collect();
-        let start = Instant::now();
-        let usage = self.place.measured(&words, true);
-        (start.elapsed().as_secs_f64(), usage)
+        time(&self.place, words)
     }
 
     fn online(&self) -> (f64, Usage) {
@@ -119,23 +109,8 @@ impl World {
     }
 
     /// Parcels of this length between two endpoints.
-    fn parcels(&self, (from, to): (&str, &str), number: usize, len: usize) -> Vec<Vec<u8>> {
-        let node = Directory::open(&self.env.path(from)).unwrap();
-        let draft = Draft {
-            media_type: "application/octet-stream",
-            ttl: SignedDuration::from_hours(24 * 30),
-            id: None,
-            cipher: Cipher::Cbc { key_len: 16 },
-            now: NOW.parse::<Timestamp>().unwrap(),
-        };
-        let peer = node.find_recipient(to).unwrap();
-        let seal = |_| {
-            let mut content = Buffer::with_capacity(len);
-            content.append(&vec![7; len]);
-            let sent = send::parcel(&node, peer, content, &draft).unwrap();
-            sent.octets.as_slice().to_vec()
-        };
-        (0..number).map(seal).collect()
+    fn parcels(&self, from_to: (&str, &str), number: usize, len: usize) -> Vec<Vec<u8>> {
+        parcels(&self.env, from_to, number, len)
     }
 
     /// Parcels that wait for the hub.
@@ -152,13 +127,117 @@ impl World {
     }
 }
 
+/// A run of a program: how long it took, and what.
+fn time(place: &Place, words: &[&str]) -> (f64, Usage) {
+    let now = format!("RELAY_NOW={NOW}");
+    let program = place.programs.join(words[0]);
+    let words = &words[1..];
+    let words: Vec<&str> = ["env", &now, program.to_str().unwrap()]
+        .iter()
+        .chain(words)
+        .copied()
+        .collect();
+    let start = Instant::now();
+    let usage = place.measured(&words, true);
+    (start.elapsed().as_secs_f64(), usage)
+}
+
+/// Parcels of this length between two nodes.
+fn parcels(env: &Env, (from, to): (&str, &str), number: usize, len: usize) -> Vec<Vec<u8>> {
+    let node = Directory::open(&env.path(from)).unwrap();
+    let draft = Draft {
+        media_type: "application/octet-stream",
+        ttl: SignedDuration::from_hours(24 * 30),
+        id: None,
+        cipher: Cipher::Cbc { key_len: 16 },
+        now: NOW.parse::<Timestamp>().unwrap(),
+    };
+    let peer = node.find_recipient(to).unwrap();
+    let seal = |_| {
+        let mut content = Buffer::with_capacity(len);
+        content.append(&vec![7; len]);
+        let sent = send::parcel(&node, peer, content, &draft).unwrap();
+        sent.octets.as_slice().to_vec()
+    };
+    (0..number).map(seal).collect()
+}
+
+/// A node that posts to five addresses.
+struct Direct {
+    env: Env,
+    place: Place,
+    resolver: Resolver,
+    web: Web,
+}
+
+impl Direct {
+    fn new() -> Self {
+        let env = Env::new();
+        env.make_node("alice", &["--set", "direct=fallback"]);
+        let hosts: Vec<String> = (0..5).map(|at| format!("n{at}.example.org")).collect();
+        let authority = Authority::new();
+        authority.write(&env);
+        let resolver = Resolver::start(&authority);
+        let names: Vec<&str> = hosts.iter().map(String::as_str).collect();
+        let web = Web::start(&authority, &names);
+        for host in &hosts {
+            let name = host.split('.').next().unwrap();
+            let keygen = env.relay("keygen").args(["--set", "clock=test"]);
+            keygen.args(["--address", host, name]).ok();
+            let params = env.relay("export").args(["-N", name]).ok().stdout;
+            let import = env.relay("import");
+            let import = import.args(["-q", "-N", "alice", "--name", name]);
+            import.stdin(params).ok();
+            resolver.add_service("_awala-pdc", host, host, web.port());
+            resolver.add_address(host);
+        }
+        let place = Place {
+            programs: programs::directory(),
+            dir: env.root().to_owned(),
+        };
+        programs::compile(&["peak"], &place.dir);
+        Self {
+            env,
+            place,
+            resolver,
+            web,
+        }
+    }
+
+    /// A parcel of this length that waits for each of so many addresses.
+    fn put(&self, addresses: usize, len: usize) {
+        let each = (0..addresses)
+            .flat_map(|at| parcels(&self.env, ("alice", &format!("n{at}")), 1, len))
+            .collect::<Vec<_>>();
+        self.env.write("stream", each.concat());
+        time(&self.place, &["relay-put", "-q", "-N", "alice", "stream"]);
+        time(&self.place, &["relay-route", "-q", "-N", "alice"]);
+    }
+
+    fn post(&self) -> (f64, Usage) {
+        let url = self.resolver.url();
+        let words = ["relay-post", "-N", "alice", "-q", "--private"];
+        let options = ["--ca", "ca.pem", "--resolver", &url];
+        let posted = time(&self.place, &[&words[..], &options[..]].concat());
+        let left = self.env.names("alice/spool/out/@internet");
+        assert!(left.is_empty(), "{left:?}");
+        posted
+    }
+}
+
 fn main() {
-    let world = World::new();
-    println!("programs: {}", world.place.programs.display());
-    one(&world);
-    many(&world, measure::number("RELAY_BENCH_PARCELS", 10_000));
-    large(&world);
-    idle(&world, measure::number("RELAY_BENCH_IDLE", 20));
+    let only = std::env::var("RELAY_BENCH_ONLY").ok();
+    println!("programs: {}", programs::directory().display());
+    if only.as_deref() != Some("direct") {
+        let world = World::new();
+        one(&world);
+        many(&world, measure::number("RELAY_BENCH_PARCELS", 10_000));
+        large(&world);
+        idle(&world, measure::number("RELAY_BENCH_IDLE", 20));
+    }
+    if only.as_deref() != Some("gateway") {
+        direct();
+    }
 }
 
 /// One waiting parcel, beside a listing of the same queue.
@@ -171,15 +250,47 @@ fn one(world: &World) {
         list.push(world.time(&["relay-list", "-N", "gateway", "out"]).0);
         online.push(world.online().0);
     }
-    let median = |mut times: Vec<f64>| {
-        times.sort_by(f64::total_cmp);
-        times[times.len() / 2] * 1e3
-    };
     let (list, online) = (median(list), median(online));
     println!("\none waiting parcel                      ms");
     println!("{:<34} {list:>7.1}", "relay-list");
     println!("{:<34} {online:>7.1}", "relay-online, submit and collect");
     println!("{:<34} {:>7.1}", "over relay-list", online - list);
+}
+
+/// Milliseconds.
+fn median(mut times: Vec<f64>) -> f64 {
+    times.sort_by(f64::total_cmp);
+    times[times.len() / 2] * 1e3
+}
+
+/// What relay-post takes for one waiting parcel, and for one of 8 MB to each of five addresses.
+fn direct() {
+    let direct = Direct::new();
+    direct.put(5, 1024);
+    direct.post(); // what the resolver says is kept
+    let (mut list, mut post) = (Vec::new(), Vec::new());
+    for _ in 0..21 {
+        direct.put(1, 1024);
+        let words = ["relay-list", "-N", "alice", "out"];
+        list.push(time(&direct.place, &words).0);
+        post.push(direct.post().0);
+    }
+    let (list, post) = (median(list), median(post));
+    println!("\none waiting parcel                      ms");
+    println!("{:<34} {list:>7.1}", "relay-list");
+    println!("{:<34} {post:>7.1}", "relay-post");
+    println!("{:<34} {:>7.1}", "over relay-list", post - list);
+    direct.put(5, 8_000_000);
+    let before = direct.web.requests().all().len();
+    let (seconds, usage) = direct.post();
+    assert_eq!(direct.web.requests().all().len() - before, 5, "posted");
+    println!("\n5 parcels of 8 MB to 5 addresses         s    MB/s     MiB");
+    println!(
+        "{:<34} {seconds:>8.2} {:>7.0} {:>7.1}",
+        "relay-post",
+        40.0 / seconds,
+        usage.memory as f64 / MIB
+    );
 }
 
 /// Many small parcels each way.
