@@ -114,6 +114,26 @@ fn a_parcel_goes_to_its_recipients_own_server_once() {
 }
 
 #[test]
+fn a_server_that_took_a_parcel_may_say_anything() {
+    let world = World::new("fallback");
+    let long = Answer::new(202).body("text/plain", vec![b'x'; 200_000]);
+    world.web.answer_next(HOST, long);
+    world.put(b"long");
+    world.post().ok().quiet();
+    assert!(world.waiting().is_empty());
+    let faults = world.web.faults(HOST);
+    for text in [
+        "HTTP/1.1 202 A\r\nContent-Length: 100\r\n\r\nshort",
+        "HTTP/1.1 200 A\r\nTransfer-Encoding: chunked\r\n\r\nzzz",
+    ] {
+        faults.add(Some(Fault::Raw(text.as_bytes().to_vec())));
+        world.put(text.as_bytes());
+        world.post().ok().quiet();
+        assert!(world.waiting().is_empty(), "{text}");
+    }
+}
+
+#[test]
 fn by_default_nothing_goes_to_servers_of_others() {
     let world = World::new("no");
     let parcel = world.env.parcel("alice", "bob", b"hello");

@@ -8,9 +8,6 @@ use super::redirect;
 use super::retry::RequestKind;
 use super::{Error, Network, RequestBody, Server};
 
-/// The longest explanation that is read, in octets.
-const MAX_EXPLANATION_LEN: usize = 64 * 1024;
-
 /// Posts parcels to one server, whose connection is kept.
 pub struct Poster<'a> {
     network: &'a Network,
@@ -38,9 +35,8 @@ impl<'a> Poster<'a> {
     /// When there is no answer, or one after which the parcel is to be tried again.
     pub fn post(&self, parcel: RequestBody<'_>) -> Result<ParcelAnswer, Error> {
         let mut path = "/".to_owned();
-        let mut answer = self
-            .client
-            .send(&request(&path, parcel), MAX_EXPLANATION_LEN)?;
+        // What a server says of a parcel that it took is of no use, however long it is, or if it is cut.
+        let mut answer = self.client.send(&request(&path, parcel), 0)?;
         let mut server = self.client.server().clone();
         for _ in 0..redirect::MAX_REDIRECTS {
             let (307 | 308, Some(location)) = (answer.status, &answer.location) else {
@@ -49,7 +45,7 @@ impl<'a> Poster<'a> {
             (server, path) = redirect::target(&server, &path, location)?;
             // What a server says must not lead this node to machines near it.
             let client = self.network.client(&server, self.now)?;
-            answer = client.send(&request(&path, parcel), MAX_EXPLANATION_LEN)?;
+            answer = client.send(&request(&path, parcel), 0)?;
         }
         ParcelAnswer::of(answer, RequestKind::PoHttp, &server)
     }
