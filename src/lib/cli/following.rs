@@ -1,6 +1,5 @@
 //! A run of relay-online that goes on until it is stopped.
 
-use std::path::Path;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::{Duration, Instant, SystemTime};
@@ -241,7 +240,7 @@ fn route_on(spool: &Spool, clock: &ClockArgs, goes_on: &dyn Fn() -> bool) -> any
     let mut is_woken = false;
     while goes_on() {
         // Of another machine's changes on a network file system only the time of the directory tells.
-        let modified = modified(arrivals.dir());
+        let modified = follow::time_of_change(arrivals.dir());
         let is_new = is_woken || last.is_none_or(|(_, seen)| seen != modified);
         let since = last.map(|(at, _)| at.elapsed());
         let is_soon = since.is_some_and(|since| since < ROUTE_EVERY);
@@ -263,10 +262,6 @@ fn route_on(spool: &Spool, clock: &ClockArgs, goes_on: &dyn Fn() -> bool) -> any
         is_woken |= watch.wait(if is_new && is_soon { rest } else { LOOK_EVERY });
     }
     Ok(())
-}
-
-fn modified(dir: &Path) -> Option<SystemTime> {
-    dir.metadata().and_then(|it| it.modified()).ok()
 }
 
 /// Routes once; false if another run holds the lock. What cannot be routed was reported, and ends nothing.

@@ -16,7 +16,7 @@ use crate::binding::poweb::collect::StreamingMode;
 use crate::binding::poweb::socket::CollectionSocket;
 use crate::pki::Window;
 use crate::spool::wire::{MessageStore, SpoolMessages};
-use crate::spool::{QueueId, Spool, Time};
+use crate::spool::{Spool, Time};
 
 /// How far the clocks of the gateway and of this node may differ where something is refused for its dates.
 const DRIFT: SignedDuration = SignedDuration::from_hours(2);
@@ -53,13 +53,8 @@ pub fn once<E: From<Error>>(
     let (time, _) = (context.clock)()?;
     let client = Client::new(context.connector.clone(), time.told);
     let mut store = SpoolMessages::of(context.spool);
-    let place = QueueId::Out(context.registered.gateway);
-    let has_any = !store.page(place, None, 1).map_err(Error::from)?.is_empty();
-    let submitted = if has_any {
-        submit(context, &mut store, &client, each)?
-    } else {
-        SubmissionEnd::Done
-    };
+    // Where nothing waits, nothing is connected for it.
+    let submitted = submit(context, &mut store, &client, each)?;
     let connection = context.connector.connect()?;
     let Registered {
         key, certificate, ..

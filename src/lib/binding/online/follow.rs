@@ -1,7 +1,8 @@
 //! An exchange with a gateway that goes on: parcels leave as soon as they are routed, and come as soon as the gateway
 //! has them.
 
-use std::time::{Duration, Instant};
+use std::path::Path;
+use std::time::{Duration, Instant, SystemTime};
 
 use super::OnlineEvent;
 use super::exchange::{self, OnlineContext};
@@ -13,7 +14,7 @@ use crate::binding::poweb::collect::StreamingMode;
 use crate::binding::poweb::socket::CollectionSocket;
 use crate::disk::watch::DirWatch;
 use crate::spool::QueueId;
-use crate::spool::wire::{MessageStore as _, SpoolMessages};
+use crate::spool::wire::SpoolMessages;
 
 /// The first pause after a failure; each further one is twice as long, up to [`LONGEST_PAUSE`].
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
@@ -26,6 +27,10 @@ const WELL_AFTER: Duration = Duration::from_secs(30);
 
 /// How long a thread waits before it looks whether to go on.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
+
+/// What waits is listed again after this time without a change: another run may have made the queue anew, so that
+/// nobody watches it.
+const LIST_AGAIN: Duration = Duration::from_secs(60);
 
 /// What a follower tells.
 #[derive(Debug)]
@@ -88,29 +93,35 @@ pub fn submit<E: From<Error>>(
     report: FollowReport<'_, E>,
 ) -> Result<(), E> {
     let place = QueueId::Out(context.registered.gateway);
-    let watched = context.spool.make(place).map_err(Error::from)?;
-    let watch = DirWatch::of(&[watched.dir()]);
+    let queue = context.spool.make(place).map_err(Error::from)?;
+    let watch = DirWatch::of(&[queue.dir()]);
     let (time, _) = (context.clock)()?;
     let client = Client::new(context.connector.clone(), time.told);
     while (context.goes_on)() {
+        // Of before, since a parcel may be routed while others are sent.
+        let modified = time_of_change(queue.dir());
         let mut store = SpoolMessages::of(context.spool);
-        let has_any = store.page(place, None, 1).map(|page| !page.is_empty());
-        let sent = match has_any.map_err(Error::from) {
-            Ok(true) => {
-                let each = &mut |event| report(FollowEvent::Exchange(event)).map_err(PartEnd::Told);
-                match exchange::submit(context, &mut store, &client, each) {
-                    Ok(SubmissionEnd::Refused(error)) => Err(PartEnd::Failed(error)),
-                    ended => ended.map(drop),
-                }
-            }
-            Ok(false) => Ok(()),
-            Err(error) => Err(PartEnd::Failed(error)),
+        let mut is_any_kept = false;
+        let each = &mut |event| {
+            is_any_kept |= matches!(event, OnlineEvent::Kept { .. });
+            report(FollowEvent::Exchange(event)).map_err(PartEnd::Told)
+        };
+        let sent = match exchange::submit(context, &mut store, &client, each) {
+            Ok(SubmissionEnd::Refused(error)) => Err(PartEnd::Failed(error)),
+            ended => ended.map(drop),
         };
         match sent {
+            // One that failed by itself is tried again as after any failure.
+            Ok(()) if is_any_kept => sleep(context.goes_on, pauses.next(random())),
             Ok(()) => {
                 pauses.reset();
                 // What is left waits for another carrier, or for the next change.
-                let _ = watch.wait(LOOK_EVERY);
+                let listed = Instant::now();
+                while (context.goes_on)()
+                    && !watch.wait(LOOK_EVERY)
+                    && time_of_change(queue.dir()) == modified
+                    && listed.elapsed() < LIST_AGAIN
+                {}
             }
             Err(PartEnd::Told(error)) => return Err(error),
             Err(PartEnd::Failed(error)) => {
@@ -182,6 +193,12 @@ fn stream<E: From<Error>>(
     )?;
     socket.close();
     Ok(())
+}
+
+/// When names in a directory changed last. Of changes by another machine on a network file system nothing else tells.
+#[must_use]
+pub fn time_of_change(dir: &Path) -> Option<SystemTime> {
+    dir.metadata().and_then(|it| it.modified()).ok()
 }
 
 /// The pause after an error: at least as long as the server asks for, who may ask for none.
