@@ -23,6 +23,7 @@ use std::sync::LazyLock;
 use jiff::{SignedDuration, Timestamp};
 use rustix::io::Errno;
 
+use relaynet::binding::pace::PaceFailure;
 use relaynet::cli::{errors, hints, status};
 use relaynet::crypto::ecdh::Curve;
 use relaynet::deliver::LeftOut;
@@ -135,6 +136,13 @@ static REPORT: LazyLock<Report> = LazyLock::new(|| {
     report.add(deliver());
     report.add(medium());
     report.add(binding());
+    // Inside an error of input and output, from which the binding makes its own.
+    let waited = std::time::Duration::from_secs(30);
+    report.add(plain([
+        PaceFailure::Cut,
+        PaceFailure::Silent(waited),
+        PaceFailure::Slow(waited),
+    ]));
     report.add(plain([errors::Changed]));
     report.add(around(disk(), errors::Fatal::Aside));
     report.add(around(disk(), errors::Fatal::Output));
@@ -1051,10 +1059,6 @@ fn binding() -> Cases<binding::Error> {
             server: server(),
             cause: cause(),
         },
-        E::Silent {
-            server: server(),
-            waited: std::time::Duration::from_secs(30),
-        },
         E::Protocol {
             server: server(),
             problem: text(),
@@ -1080,6 +1084,11 @@ fn binding() -> Cases<binding::Error> {
         };
         cases.push(Case::new(error).note(&kind));
     }
+    let waited = std::time::Duration::from_secs(30);
+    let server = text();
+    cases.extend(plain([E::Slow { server, waited }]));
+    let server = text();
+    cases.extend(plain([E::Silent { server, waited }]));
     cases.extend(unauthenticated());
     cases.extend(plain([E::WrongRoutes, E::Loop]));
     cases.extend(around(route(), |cause| E::NotForUs(Box::new(cause))));

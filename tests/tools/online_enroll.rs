@@ -195,8 +195,8 @@ fn each_bad_answer_has_its_status() {
         table.push((65, to(at, typed(200, media_type, b"")), String::new()));
         table.push((
             76,
-            to(at, typed(200, media_type, &vec![0x30; 1024 * 1024 + 1])),
-            "1048576".to_owned(),
+            to(at, typed(200, media_type, &vec![0x30; 64 * 1024 + 1])),
+            "65536".to_owned(),
         ));
         table.push((75, (at, Fault::CutInAnswer(60)), String::new()));
         table.push((

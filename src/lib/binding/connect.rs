@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::io::{self, Read, Write};
-use std::net::{IpAddr, SocketAddr, TcpStream};
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -10,6 +10,8 @@ use jiff::Timestamp;
 use rustls::{ClientConnection, StreamOwned};
 
 use super::dial::{dial, families_in_turn, left};
+use super::pace::{LOWEST_RATE, Pace, PaceFailure, WHOLE_AT_ONCE};
+use super::paced_socket::{Cutoff, PacedSocket};
 use super::proxy::Proxy;
 use super::server::{CertificateRule, Host, Server, is_private};
 use super::tls::{self, Authorities, TlsClient};
@@ -32,14 +34,19 @@ pub struct ConnectOptions {
     pub refuses_private: bool,
     /// The time for a connection, TLS included.
     pub within: Duration,
-    /// The time without an octet, read or written, after which a connection counts as dead.
+    /// The time without an octet, read or written, after which a connection counts as dead. A message that is under way
+    /// may be behind `rate` by this time.
     pub silence: Duration,
+    /// The lowest rate of a message that is under way, in octets a second.
+    pub rate: u64,
+    /// Ends the connections from outside.
+    pub cutoff: Cutoff,
     /// The time by which certificates are judged; it goes on from when the [`Connector`] is made.
     pub now: Timestamp,
 }
 
 impl ConnectOptions {
-    /// The usual: the system's authorities, no proxy, private addresses allowed, 10 s and 30 s.
+    /// The usual: the system's authorities, no proxy, private addresses allowed, 10 s, 30 s and 500 octets a second.
     #[must_use]
     pub fn new(now: Timestamp) -> Self {
         Self {
@@ -48,6 +55,8 @@ impl ConnectOptions {
             refuses_private: false,
             within: CONNECT_WITHIN,
             silence: SILENCE,
+            rate: LOWEST_RATE,
+            cutoff: Cutoff::default(),
             now,
         }
     }
@@ -144,26 +153,36 @@ impl Connector {
     /// [`Error::NoConnection`], [`Error::Proxy`], [`Error::Certificate`], [`Error::Silent`] or [`Error::Broken`].
     pub fn connect(&self) -> Result<Connection, Error> {
         let deadline = Instant::now() + self.options.within;
+        let cutoff = &self.options.cutoff;
+        let dial = |targets: &[SocketAddr]| {
+            let socket = dial(targets, deadline, cutoff).and_then(|socket| {
+                let pace = Pace::new(left(deadline)?, WHOLE_AT_ONCE, Instant::now());
+                Ok(PacedSocket::new(socket, pace, cutoff.clone()))
+            });
+            socket.map_err(|cause| self.no_connection(cause))
+        };
         let socket = match &self.options.proxy {
             None => {
                 let targets: Vec<SocketAddr> =
                     self.addresses.iter().map(|it| self.at(*it)).collect();
-                dial(&targets, deadline).map_err(|cause| self.no_connection(cause))?
+                dial(&targets)?
             }
-            Some(proxy) => self.through(proxy, deadline)?,
+            Some(proxy) => self.through(proxy, &dial)?,
         };
-        let peer = socket.peer_addr();
+        let peer = socket.socket.peer_addr();
         let stream = match &self.tls {
             None => Channel::Plain(socket),
-            Some(tls) => self.handshake(tls, socket, deadline)?,
+            Some(tls) => self.handshake(tls, socket)?,
         };
         let mut connection = Connection {
             server: self.server.clone(),
             peer: peer.map_err(|cause| self.no_connection(cause))?,
             stream,
-            read_timeout: self.options.silence,
+            silence: self.options.silence,
         };
-        connection.set_timeouts(self.options.silence, self.options.silence)?;
+        let (silence, rate) = (self.options.silence, self.options.rate);
+        let pace = Pace::new(silence, rate, Instant::now());
+        connection.paced_mut().set_pace(pace);
         Ok(connection)
     }
 
@@ -171,7 +190,11 @@ impl Connector {
         SocketAddr::new(address, self.server.port)
     }
 
-    fn through(&self, proxy: &Proxy, deadline: Instant) -> Result<TcpStream, Error> {
+    fn through(
+        &self,
+        proxy: &Proxy,
+        dial: &dyn Fn(&[SocketAddr]) -> Result<PacedSocket, Error>,
+    ) -> Result<PacedSocket, Error> {
         let mut targets: Vec<String> = self
             .addresses
             .iter()
@@ -182,9 +205,7 @@ impl Connector {
         }
         let mut last = None;
         for target in targets {
-            let socket =
-                dial(&proxy.sockets(), deadline).map_err(|cause| self.no_connection(cause))?;
-            match proxy::ask(socket, &target, deadline) {
+            match proxy::ask(dial(&proxy.sockets())?, &target) {
                 Ok(socket) => return Ok(socket),
                 Err(proxy::Refusal::Answer(answer)) => {
                     last = Some(Error::Proxy {
@@ -206,31 +227,20 @@ impl Connector {
     }
 
     /// The handshake, before whose end the server must have shown who it is.
-    fn handshake(
-        &self,
-        tls: &TlsClient,
-        mut socket: TcpStream,
-        deadline: Instant,
-    ) -> Result<Channel, Error> {
+    fn handshake(&self, tls: &TlsClient, mut socket: PacedSocket) -> Result<Channel, Error> {
         let failed = |error: &rustls::Error| tls::failure(&self.server, error);
         let broken = |cause: io::Error| {
+            let server = self.server.to_string();
             if is_timeout(&cause) {
-                return Error::Silent {
-                    server: self.server.to_string(),
-                    waited: self.options.within,
-                };
+                let waited = self.options.within;
+                return Error::Silent { server, waited };
             }
-            Error::Broken {
-                server: self.server.to_string(),
-                cause,
-            }
+            Error::Broken { server, cause }
         };
         let mut client = ClientConnection::new(Arc::clone(&tls.config), tls.name.clone())
             .map_err(|error| failed(&error))?;
         while client.is_handshaking() || client.wants_write() {
             if client.wants_write() {
-                let left = left(deadline).map_err(broken)?;
-                socket.set_write_timeout(Some(left)).map_err(broken)?;
                 match client.write_tls(&mut socket) {
                     Err(cause) if cause.kind() != io::ErrorKind::Interrupted => {
                         return Err(broken(cause));
@@ -238,8 +248,6 @@ impl Connector {
                     _ => continue,
                 }
             }
-            let left = left(deadline).map_err(broken)?;
-            socket.set_read_timeout(Some(left)).map_err(broken)?;
             match client.read_tls(&mut socket) {
                 Ok(0) => return Err(broken(io::ErrorKind::UnexpectedEof.into())),
                 Ok(_) => {}
@@ -258,18 +266,19 @@ impl Connector {
 
 /// An open connection to a server that has shown who it is.
 ///
-/// Reading and writing fail with [`io::ErrorKind::WouldBlock`] when nothing moves for the time-out; what was read and
-/// written so far is kept, so both may be tried again.
+/// Reading and writing fail with [`io::ErrorKind::TimedOut`] when the message under way does not keep its pace. Reading
+/// fails with [`io::ErrorKind::WouldBlock`] after the time that the caller gave; what was read so far is kept, so it may
+/// be tried again.
 pub struct Connection {
     server: Server,
     peer: SocketAddr,
     stream: Channel,
-    read_timeout: Duration,
+    silence: Duration,
 }
 
 enum Channel {
-    Plain(TcpStream),
-    Tls(Box<StreamOwned<ClientConnection, TcpStream>>),
+    Plain(PacedSocket),
+    Tls(Box<StreamOwned<ClientConnection, PacedSocket>>),
 }
 
 impl Connection {
@@ -285,37 +294,35 @@ impl Connection {
         self.peer
     }
 
-    /// The socket, to be polled or shut down. Nothing may be read from it or written to it.
-    #[must_use]
-    pub fn socket(&self) -> &TcpStream {
-        match &self.stream {
+    fn paced_mut(&mut self) -> &mut PacedSocket {
+        match &mut self.stream {
             Channel::Plain(socket) => socket,
-            Channel::Tls(stream) => &stream.sock,
+            Channel::Tls(stream) => &mut stream.sock,
         }
     }
 
-    /// Sets the time without an octet after which reading and writing fail.
-    ///
-    /// # Errors
-    /// [`Error::Broken`] when the socket refuses, as it does a time of zero.
-    pub fn set_timeouts(&mut self, read: Duration, write: Duration) -> Result<(), Error> {
-        let socket = self.socket();
-        let set = socket
-            .set_read_timeout(Some(read))
-            .and_then(|()| socket.set_write_timeout(Some(write)));
-        set.map_err(|cause| self.error(cause))?;
-        self.read_timeout = read;
-        Ok(())
+    /// A message begins, in either direction: it has the whole time of silence before it.
+    pub fn begin(&mut self) {
+        let silence = self.silence;
+        self.begin_within(silence);
+    }
+
+    /// The same with another time of silence.
+    pub fn begin_within(&mut self, silence: Duration) {
+        self.paced_mut().begin(silence);
+    }
+
+    /// Sets how long reads may take from now on, all together: a message of which an octet comes now and then must not
+    /// hold a run that is to look at other things.
+    pub fn read_within(&mut self, wait: Duration) {
+        self.paced_mut().read_within(wait);
     }
 
     /// An error of this connection, as what it says about the server.
     #[must_use]
     pub fn error(&self, cause: io::Error) -> Error {
-        if is_timeout(&cause) {
-            return Error::Silent {
-                server: self.server.to_string(),
-                waited: self.read_timeout,
-            };
+        if let Some(error) = of_pace(&self.server.to_string(), &cause) {
+            return error;
         }
         if cause.kind() == io::ErrorKind::UnexpectedEof {
             // rustls explains at length that TLS did not end it.
@@ -333,14 +340,8 @@ impl Connection {
         }
     }
 
-    /// Reads what the server still says after writing has failed, for a time at most for each octet. Nothing can be
-    /// read or written as usual afterwards.
-    pub(super) fn read_last_words(
-        &mut self,
-        buffer: &mut [u8],
-        within: Duration,
-    ) -> io::Result<usize> {
-        self.socket().set_read_timeout(Some(within))?;
+    /// Reads what the server still says after writing has failed. Nothing can be read or written as usual afterwards.
+    pub(super) fn read_last_words(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let stream = match &mut self.stream {
             Channel::Plain(socket) => return socket.read(buffer),
             Channel::Tls(stream) => stream,
@@ -359,15 +360,11 @@ impl Connection {
 
     /// Whether it is open and the server has sent nothing that was not read.
     pub fn is_idle(&mut self) -> bool {
-        let socket = self.socket();
-        if socket.set_nonblocking(true).is_err() {
-            return false;
-        }
-        let is_idle = match &mut self.stream {
-            Channel::Plain(socket) => nothing_comes(socket.peek(&mut [0])),
+        match &mut self.stream {
+            Channel::Plain(paced) => nothing_comes(paced.socket.peek(&mut [0])),
             // Tickets for resumption come at any time: what counts is what is behind TLS.
             Channel::Tls(stream) => loop {
-                match stream.conn.read_tls(&mut stream.sock) {
+                match stream.conn.read_tls(&mut stream.sock.socket) {
                     Ok(0) => break false,
                     Ok(_) => match stream.conn.process_new_packets() {
                         Ok(state)
@@ -378,9 +375,29 @@ impl Connection {
                     Err(cause) => break nothing_comes(Err(cause)),
                 }
             },
-        };
-        is_idle && self.socket().set_nonblocking(false).is_ok()
+        }
     }
+}
+
+/// The error of a connection that was given up while a message was under way, if it was.
+pub(super) fn of_pace(server: &str, cause: &io::Error) -> Option<Error> {
+    let server = server.to_owned();
+    let failure = cause.get_ref().and_then(|inner| inner.downcast_ref());
+    Some(match failure {
+        Some(PaceFailure::Silent(waited)) => {
+            let waited = *waited;
+            Error::Silent { server, waited }
+        }
+        Some(PaceFailure::Slow(waited)) => {
+            let waited = *waited;
+            Error::Slow { server, waited }
+        }
+        Some(PaceFailure::Cut) => {
+            let cause = io::Error::new(cause.kind(), PaceFailure::Cut);
+            Error::Broken { server, cause }
+        }
+        None => return None,
+    })
 }
 
 fn nothing_comes(read: io::Result<usize>) -> bool {
@@ -396,10 +413,12 @@ pub(super) fn is_timeout(cause: &io::Error) -> bool {
 
 impl Read for Connection {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        match &mut self.stream {
+        let read = match &mut self.stream {
             Channel::Plain(socket) => socket.read(buffer),
             Channel::Tls(stream) => stream.read(buffer),
-        }
+        }?;
+        self.paced_mut().note_use();
+        Ok(read)
     }
 }
 
@@ -427,11 +446,9 @@ impl Write for Connection {
 impl Drop for Connection {
     /// Tells the server that nothing was cut off, unless that would have to wait.
     fn drop(&mut self) {
-        if let Channel::Tls(stream) = &mut self.stream
-            && stream.sock.set_nonblocking(true).is_ok()
-        {
+        if let Channel::Tls(stream) = &mut self.stream {
             stream.conn.send_close_notify();
-            let _ = stream.conn.write_tls(&mut stream.sock);
+            let _ = stream.conn.write_tls(&mut stream.sock.socket);
         }
     }
 }
@@ -448,7 +465,7 @@ impl fmt::Debug for Connection {
 
 #[cfg(test)]
 mod tests {
-    use std::net::{Ipv4Addr, TcpListener};
+    use std::net::{Ipv4Addr, TcpListener, TcpStream};
     use std::sync::Mutex;
 
     use rustix::net::{AddressFamily, SocketFlags, SocketType};
@@ -636,9 +653,7 @@ mod tests {
         let identity = CertificateShape::of(&["127.0.0.1"]).self_signed();
         let silent = TestServer::tls(&identity, |_, peer| stay_silent(peer));
         let mut connection = connect(&silent.named("127.0.0.1"), &[], &options(&ca)).unwrap();
-        connection
-            .set_timeouts(Duration::from_millis(50), Duration::from_secs(1))
-            .unwrap();
+        connection.begin_within(Duration::from_millis(50));
         let cause = connection.read(&mut [0; 9]).unwrap_err();
         let error = connection.error(cause);
         let text = "no answer for 0 s";

@@ -5,6 +5,8 @@ use std::net::{IpAddr, SocketAddr, TcpStream};
 use std::os::fd::OwnedFd;
 use std::time::{Duration, Instant};
 
+use super::pace::PaceFailure;
+use super::paced_socket::Cutoff;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::net::{AddressFamily, SocketFlags, SocketType, sockopt};
 
@@ -41,11 +43,19 @@ pub(super) fn families_in_turn(addresses: &[IpAddr]) -> Vec<IpAddr> {
         .collect()
 }
 
-/// Connects to the first address that answers. The next one is tried when one fails, or after 250 ms.
+/// How long a wait lasts before it is looked whether the run is to end.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+
+/// Connects to the first address that answers; the socket does not block. The next one is tried when one fails, or
+/// after 250 ms.
 ///
 /// # Errors
 /// Why the last address was not reached.
-pub(super) fn dial(targets: &[SocketAddr], deadline: Instant) -> io::Result<TcpStream> {
+pub(super) fn dial(
+    targets: &[SocketAddr],
+    deadline: Instant,
+    cutoff: &Cutoff,
+) -> io::Result<TcpStream> {
     let mut targets = targets.iter();
     let mut waiting: Vec<OwnedFd> = Vec::new();
     let mut last = io::Error::from(io::ErrorKind::AddrNotAvailable);
@@ -54,6 +64,12 @@ pub(super) fn dial(targets: &[SocketAddr], deadline: Instant) -> io::Result<TcpS
         let now = Instant::now();
         if now >= deadline {
             return Err(io::ErrorKind::TimedOut.into());
+        }
+        if cutoff.is_cut() {
+            return Err(io::Error::new(
+                io::ErrorKind::ConnectionAborted,
+                PaceFailure::Cut,
+            ));
         }
         if waiting.is_empty() || now >= next_at {
             match targets.next().map(|target| start(*target)) {
@@ -70,7 +86,8 @@ pub(super) fn dial(targets: &[SocketAddr], deadline: Instant) -> io::Result<TcpS
                 None => next_at = deadline,
             }
         }
-        for index in answered(&waiting, next_at.min(deadline))?.into_iter().rev() {
+        let until = next_at.min(deadline).min(now + LOOK_EVERY);
+        for index in answered(&waiting, until)?.into_iter().rev() {
             let socket = waiting.swap_remove(index);
             match sockopt::socket_error(&socket)? {
                 Ok(()) => return ready(socket),
@@ -120,7 +137,6 @@ fn answered(sockets: &[OwnedFd], until: Instant) -> io::Result<Vec<usize>> {
 
 fn ready(socket: OwnedFd) -> io::Result<TcpStream> {
     let socket = TcpStream::from(socket);
-    socket.set_nonblocking(false)?;
     // A request is written at once, and its answer is waited for.
     socket.set_nodelay(true)?;
     Ok(socket)

@@ -1,6 +1,6 @@
 //! A client of HTTP/1.1 for one server, over a connection that is kept.
 //!
-//! There are no cookies, no compression, no total time, and no redirects: who may follow one decides by its target
+//! There are no cookies, no compression, no total time but a lowest rate, and no redirects: who may follow one decides by its target
 //! ([`redirect`](super::redirect)).
 
 use std::fmt;
@@ -144,6 +144,10 @@ pub struct Client {
 struct AnswerProgress {
     /// The connection was made for this request.
     is_new: bool,
+    /// The request is being sent.
+    is_sending: bool,
+    /// Its answer is waited for.
+    is_awaited: bool,
     /// Something of the answer came.
     has_begun: bool,
     /// Octets that may still come.
@@ -399,6 +403,9 @@ impl Transport for Wire {
     }
 
     fn transmit_output(&mut self, amount: usize, _: NextTimeout) -> Result<(), ureq::Error> {
+        if !std::mem::replace(&mut lock(&self.progress).is_sending, true) {
+            self.connection.begin();
+        }
         // A server that refuses a body need not read it: it may have answered and closed. So ureq goes on to read.
         if self.unsent.is_none() {
             let output = &self.buffers.output()[..amount];
@@ -409,9 +416,15 @@ impl Transport for Wire {
     }
 
     fn await_input(&mut self, _: NextTimeout) -> Result<bool, ureq::Error> {
+        if !std::mem::replace(&mut lock(&self.progress).is_awaited, true) {
+            match self.unsent {
+                None => self.connection.begin(),
+                Some(_) => self.connection.begin_within(LAST_WORDS),
+            }
+        }
         let input = self.buffers.input_append_buf();
         let read = if self.unsent.is_some() {
-            self.connection.read_last_words(input, LAST_WORDS)
+            self.connection.read_last_words(input)
         } else {
             loop {
                 match self.connection.read(input) {
@@ -725,6 +738,50 @@ mod tests {
         let body = vec![7; 8 << 20];
         let answer = local(&server).send(&Request::post("/", "text/plain", &body), LIMIT);
         assert!(matches!(answer, Err(Error::Silent { .. })), "{answer:?}");
+    }
+
+    #[test]
+    fn a_server_that_trickles_is_left() {
+        // In the head, in the body, in the length of a chunk, and in front of the answer.
+        for (start, octet) in [
+            ("HTTP/1.1 200 OK\r\nX: ", b'x'),
+            ("HTTP/1.1 200 OK\r\nContent-Length: 9000\r\n\r\n", b'x'),
+            (
+                "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n",
+                b'0',
+            ),
+            ("", b'\n'),
+        ] {
+            let error = get(&trickling(start, octet)).unwrap_err();
+            assert!(matches!(error, Error::Slow { .. }), "{start}: {error:?}");
+        }
+        // Where a refusal is known, its text does not matter.
+        let server = trickling("HTTP/1.1 503 X\r\nContent-Length: 90\r\n\r\n", b'x');
+        assert_eq!(get(&server).unwrap().status, 503);
+        // One that takes a request so.
+        let server = TestServer::plain(|_, peer| {
+            while matches!(peer.read(&mut [0]), Ok(1)) {
+                std::thread::sleep(Duration::from_millis(50));
+            }
+        });
+        let body = vec![7; 32 << 20];
+        let sent = Request::post("/", "text/plain", &body);
+        match local(&server).send(&sent, LIMIT).unwrap_err() {
+            // The system tells it of room only when there is much of it.
+            Error::Slow { .. } | Error::Silent { .. } => {}
+            error => panic!("{error:?}"),
+        }
+    }
+
+    /// A server that begins an answer, and then sends the same octet, again and again.
+    fn trickling(start: &'static str, octet: u8) -> TestServer {
+        TestServer::plain(move |_, peer| {
+            request(peer);
+            peer.write_all(start.as_bytes()).unwrap();
+            while peer.write_all(&[octet]).is_ok() {
+                std::thread::sleep(Duration::from_millis(50));
+            }
+        })
     }
 
     /// A server that writes the same again and again, as long as the client reads.

@@ -14,6 +14,8 @@ pub mod walk; // of several servers, the first that is reached
 pub mod retry; // the one table of outcomes: accepted, refused for good, later
 pub mod tls; // TLS, and the rules for a server's certificate
 mod tls_certificate; // what rustls does not show of a certificate
+pub mod pace; // how fast a message must move
+mod paced_socket; // a socket on which messages keep their pace
 mod dial; // TCP to the first address that answers
 pub mod proxy; // a proxy that connects for this node
 pub mod connect; // connections, with TLS or without
@@ -41,6 +43,7 @@ use crate::{disk, message, node, route, spool};
 pub use connect::{ConnectOptions, Connection, Connector, connect};
 pub use http::{Answer, Client, Method, Request};
 pub use network::Network;
+pub use paced_socket::Cutoff;
 pub use peer_place::PeerPlace;
 pub use proxy::Proxy;
 pub use request_body::RequestBody;
@@ -131,6 +134,14 @@ pub enum Error {
         /// The server, as `host:port`.
         server: String,
         /// How long.
+        waited: Duration,
+    },
+    /// A message moved, and too slowly.
+    #[error("{server}: too slow, given up after {} s", waited.as_secs())]
+    Slow {
+        /// The server, as `host:port`.
+        server: String,
+        /// How long the message was under way.
         waited: Duration,
     },
     /// The server refused what it was asked for, or cannot do it now.
@@ -252,6 +263,7 @@ impl Error {
             | Self::Proxy { .. }
             | Self::Broken { .. }
             | Self::Silent { .. }
+            | Self::Slow { .. }
             | Self::Closed { .. } => ErrorKind::Unreachable,
             Self::NoService { .. } | Self::PrivateAddress { .. } => ErrorKind::Refused,
             Self::Answer { kind, .. } | Self::Unauthenticated { kind, .. } => *kind,

@@ -12,6 +12,8 @@ use super::address::resolver::{AskResolver, MEDIA_TYPE};
 use super::address::{ResolverUrl, Resolvers, Service, hosts_file};
 use super::connect::{ConnectOptions, Connection, Connector};
 use super::http::{Client, Request};
+use super::pace::WHOLE_AT_ONCE;
+use super::paced_socket::Cutoff;
 use super::peer_place::PeerPlace;
 use super::proxy::Proxy;
 use super::tls::Authorities;
@@ -25,8 +27,8 @@ use crate::ramf::InternetAddress;
 use crate::spool::Spool;
 use crate::spool::hosts::{HostState, SrvRecord, ValidatedSrv};
 
-/// The time without an octet after which a resolver counts as silent: another one may answer.
-const RESOLVER_SILENCE: Duration = Duration::from_secs(5);
+/// The time within which the answer of a resolver must be whole: another one may answer. It is one or two packets long.
+const RESOLVER_WITHIN: Duration = Duration::from_secs(5);
 
 /// A resolver, and its client, which has one request under way at a time.
 type AskedResolver = (ResolverUrl, Arc<Mutex<Client>>);
@@ -45,6 +47,8 @@ pub struct Network {
     /// Whether servers that others named may have private addresses. Those that the operator named by an address or
     /// with a pin may always.
     pub allows_private: bool,
+    /// Ends all connections from outside.
+    pub cutoff: Cutoff,
     /// The clients of resolvers that were asked: most are asked three times in a row.
     asked: Arc<Mutex<Vec<AskedResolver>>>,
     /// Resolvers that gave no answer in this run: the others are asked first, since each costs seconds.
@@ -60,6 +64,7 @@ impl Default for Network {
             proxy: None,
             hosts_file: PathBuf::from(hosts_file::SYSTEM),
             allows_private: true,
+            cutoff: Cutoff::default(),
             asked: Arc::default(),
             silent: Arc::default(),
         }
@@ -244,6 +249,7 @@ impl Network {
             authorities: self.authorities.clone(),
             proxy: self.proxy.clone(),
             refuses_private,
+            cutoff: self.cutoff.clone(),
             ..ConnectOptions::new(now)
         }
     }
@@ -306,7 +312,8 @@ impl Network {
         }
         // The operator named it, so its address may be private.
         let options = ConnectOptions {
-            silence: RESOLVER_SILENCE,
+            silence: RESOLVER_WITHIN,
+            rate: WHOLE_AT_ONCE,
             ..self.options(false, now)
         };
         let connector = Connector::new(server, &addresses, &options)?;

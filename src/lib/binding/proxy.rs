@@ -1,12 +1,11 @@
 //! A proxy that connects to servers on behalf of this node (RFC 9110 §9.3.6, CONNECT).
 
 use std::io::{self, Read, Write};
-use std::net::{IpAddr, SocketAddr, TcpStream};
-use std::time::Instant;
+use std::net::{IpAddr, SocketAddr};
 
 use super::Error;
-use super::dial::left;
 use super::excerpt::excerpt;
+use super::paced_socket::PacedSocket;
 use super::server::{Host, Server};
 
 /// The longest head of a proxy's answer, in octets.
@@ -65,12 +64,8 @@ impl Proxy {
 }
 
 /// Asks a proxy to connect to `target`, an authority as in a URL. What it then passes on is the server's.
-pub(super) fn ask(
-    mut socket: TcpStream,
-    target: &str,
-    deadline: Instant,
-) -> Result<TcpStream, Refusal> {
-    let head = exchange(&mut socket, target, deadline).map_err(Refusal::Failed)?;
+pub(super) fn ask(mut socket: PacedSocket, target: &str) -> Result<PacedSocket, Refusal> {
+    let head = exchange(&mut socket, target).map_err(Refusal::Failed)?;
     let line = head.split(|octet| *octet == b'\n').next().unwrap_or(&[]);
     let is_2xx = line.starts_with(b"HTTP/1.") && line.get(8..10) == Some(b" 2".as_slice());
     // The server speaks only after it is spoken to: octets behind the head are no server's.
@@ -85,23 +80,15 @@ pub(super) fn ask(
 }
 
 /// Sends the request, and reads until the head of the answer ends, the proxy closes, or the head is too long.
-fn exchange(socket: &mut TcpStream, target: &str, deadline: Instant) -> io::Result<Vec<u8>> {
+fn exchange(socket: &mut PacedSocket, target: &str) -> io::Result<Vec<u8>> {
     let request = format!("CONNECT {target} HTTP/1.1\r\nHost: {target}\r\n\r\n");
-    socket.set_write_timeout(Some(left(deadline)?))?;
     socket.write_all(request.as_bytes())?;
     let mut head = Vec::new();
     let mut buffer = [0; 1024];
     while head.len() < MAX_HEAD && !head.windows(4).any(|end| end == b"\r\n\r\n") {
-        socket.set_read_timeout(Some(left(deadline)?))?;
-        match socket.read(&mut buffer) {
-            Ok(0) => break,
-            Ok(read) => head.extend_from_slice(&buffer[..read]),
-            Err(cause) if cause.kind() == io::ErrorKind::Interrupted => {}
-            // The system says "try again" for a time-out.
-            Err(cause) if cause.kind() == io::ErrorKind::WouldBlock => {
-                return Err(io::ErrorKind::TimedOut.into());
-            }
-            Err(cause) => return Err(cause),
+        match socket.read(&mut buffer)? {
+            0 => break,
+            read => head.extend_from_slice(&buffer[..read]),
         }
     }
     Ok(head)

@@ -31,6 +31,7 @@ pub(super) fn options(authority: &TestAuthority) -> ConnectOptions {
         authorities: Authorities::from_pem(authority.pem.as_bytes(), "test").unwrap(),
         within: Duration::from_secs(5),
         silence: Duration::from_millis(500),
+        rate: 100_000,
         ..ConnectOptions::new(now())
     }
 }

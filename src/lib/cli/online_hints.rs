@@ -46,6 +46,7 @@ pub(super) fn hint_for_binding(error: &Error) -> Option<String> {
         | Error::Proxy { .. }
         | Error::Broken { .. }
         | Error::Silent { .. }
+        | Error::Slow { .. }
         | Error::Answer { .. }
         | Error::Protocol { .. }
         | Error::Closed { .. }

@@ -5,7 +5,6 @@ use std::time::{Duration, Instant};
 use super::OnlineEvent;
 use super::door::{Admittance, Door};
 use crate::binding::Error;
-use crate::binding::connect::SILENCE;
 use crate::binding::excerpt::excerpt;
 use crate::binding::poweb::socket::{Collected, CollectionSocket};
 use crate::message::parcel_collection::ParcelDelivery;
@@ -119,9 +118,7 @@ impl Receiving<'_> {
                     return Ok(CollectionEnd::SomeLeft);
                 }
                 // Pings alone do not make it well: this run would hold the lock for ever.
-                Ok(Collected::Nothing) if self.ends && socket.quiet_for() >= SILENCE => {
-                    return Err(socket.only_pings().into());
-                }
+                Ok(Collected::Nothing) if self.ends => socket.check_pace()?,
                 Ok(Collected::Nothing) => {}
                 Ok(Collected::Done) => {
                     self.store(batch, store, socket, each)?;

@@ -18,8 +18,9 @@ use crate::message::Registration;
 use crate::message::registration::RegistrationRequest;
 use crate::pki::IdentityKey;
 
-/// The longest answer, in octets. A registration has about 2 500.
-const MAX_ANSWER_LEN: usize = 1024 * 1024;
+/// The longest answer, in octets. A registration has about 2 500, and one that is this long takes two minutes at the
+/// lowest rate.
+const MAX_ANSWER_LEN: usize = 64 * 1024;
 
 /// The media type of a registration authorization.
 pub const AUTHORIZATION: &str = "application/vnd.awala.node-registration.authorization";

@@ -15,8 +15,9 @@ use tungstenite::{HandshakeError, Message, WebSocket};
 use super::collect::{Collection, CollectionStep, MAX_FRAME_LEN, ServerFrame, StreamingMode};
 use super::{BASE, unauthenticated};
 use crate::binding::Error;
-use crate::binding::connect::{Connection, SILENCE};
+use crate::binding::connect::{Connection, SILENCE, of_pace};
 use crate::binding::excerpt::excerpt;
+use crate::binding::pace::{LOWEST_RATE, Pace, PaceFailure};
 use crate::binding::retry::{RequestKind, SendOutcome, http_date, retry_after};
 use crate::kind::ErrorKind;
 use crate::message::countersignature::{self, Purpose};
@@ -48,28 +49,24 @@ pub struct CollectionSocket {
     socket: WebSocket<OctetCounter>,
     collection: Collection,
     label: String,
-    /// When the last octet came.
-    heard: Instant,
+    /// The pace of what is no ping. That of the connection is kept by pings alone.
+    pace: Pace,
     /// When something came that is no ping: a part of a frame counts, since a large one may take long.
     busy: Instant,
-    /// How many octets had come by then.
+    /// How many octets had come by then, without those of pings.
     octets: u64,
+    /// How many octets of pings have come.
+    of_pings: u64,
 }
 
 /// A connection that counts what is read, since a large parcel may take longer than any time-out.
 struct OctetCounter {
     connection: Connection,
     octets: u64,
-    /// When reading fails with a time-out, whatever comes: a frame of which an octet comes now and then must not hold the
-    /// run that looks whether it is to go on.
-    until: Instant,
 }
 
 impl Read for OctetCounter {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        if Instant::now() >= self.until {
-            return Err(io::ErrorKind::WouldBlock.into());
-        }
         let read = self.connection.read(buffer)?;
         self.octets += read as u64;
         Ok(read)
@@ -98,16 +95,18 @@ impl CollectionSocket {
         signer: (&IdentityKey, &Certificate),
         now: Timestamp,
     ) -> Result<Self, Error> {
-        connection.set_timeouts(SILENCE, SILENCE)?;
+        connection.begin_within(SILENCE);
+        connection.read_within(SILENCE);
         let label = connection.server().to_string();
         let socket = upgrade(connection, mode, &label, now)?;
         let mut opened = Self {
             socket,
             collection: Collection::default(),
             label,
-            heard: Instant::now(),
+            pace: Pace::new(SILENCE, LOWEST_RATE, Instant::now()),
             busy: Instant::now(),
             octets: 0,
+            of_pings: 0,
         };
         let deadline = Instant::now() + SILENCE;
         while !opened.collection.is_signed() {
@@ -149,12 +148,15 @@ impl CollectionSocket {
     /// # Errors
     /// When the connection fails.
     pub fn acknowledge<'i>(&mut self, ids: impl Iterator<Item = &'i str>) -> Result<(), Error> {
+        self.socket.get_mut().connection.begin_within(SILENCE);
         for id in ids {
             let written = self.socket.write(Message::text(id));
             written.map_err(|error| self.failed(error))?;
             self.collection.acknowledge(id);
         }
-        self.socket.flush().map_err(|error| self.failed(error))
+        self.socket.flush().map_err(|error| self.failed(error))?;
+        self.begin_next();
+        Ok(())
     }
 
     /// How many deliveries are not acknowledged.
@@ -169,10 +171,17 @@ impl CollectionSocket {
         self.busy.elapsed()
     }
 
-    /// The error of a gateway that sends nothing but pings, and does not end the collection.
-    #[must_use]
-    pub fn only_pings(&self) -> Error {
-        self.silent(self.quiet_for())
+    /// Checks that something comes besides pings, which alone do not make a gateway well that is to end the collection.
+    ///
+    /// # Errors
+    /// When nothing has come for too long, or a parcel comes too slowly.
+    pub fn check_pace(&self) -> Result<(), Error> {
+        let server = self.label.clone();
+        match self.pace.left(Instant::now()) {
+            Ok(_) => Ok(()),
+            Err(PaceFailure::Slow(waited)) => Err(Error::Slow { server, waited }),
+            Err(_) => Err(self.silent(self.quiet_for())),
+        }
     }
 
     /// Ends the collection from this side.
@@ -184,17 +193,9 @@ impl CollectionSocket {
     fn step(&mut self, wait: Duration) -> Result<CollectionStep, Error> {
         // A time-out of zero would be none.
         let wait = wait.clamp(Duration::from_millis(1), SILENCE);
-        let counter = self.socket.get_mut();
-        counter.connection.set_timeouts(wait, SILENCE)?;
-        counter.until = Instant::now() + wait;
+        self.socket.get_mut().connection.read_within(wait);
         let read = self.socket.read();
-        let octets = self.socket.get_ref().octets;
-        if octets > self.octets {
-            (self.octets, self.heard) = (octets, Instant::now());
-            if !matches!(read, Ok(Message::Ping(_) | Message::Pong(_))) {
-                self.busy = self.heard;
-            }
-        }
+        self.note(&read);
         let frame = match read {
             Ok(Message::Binary(octets)) => ServerFrame::Binary(octets.into()),
             Ok(Message::Text(text)) => ServerFrame::Text(text.to_string()),
@@ -204,12 +205,12 @@ impl CollectionSocket {
                 ServerFrame::Ping
             }
             Ok(Message::Close(frame)) => close_of(frame),
-            Ok(Message::Pong(_) | Message::Frame(_)) => return Ok(CollectionStep::Wait),
-            Err(tungstenite::Error::Io(cause)) if is_timeout(&cause) => {
-                let limit = self.collection.silence(SILENCE);
-                if self.heard.elapsed() > limit {
-                    return Err(self.silent(limit));
-                }
+            Ok(Message::Pong(_) | Message::Frame(_)) => {
+                self.begin_next();
+                return Ok(CollectionStep::Wait);
+            }
+            // The pace of the connection is kept.
+            Err(tungstenite::Error::Io(cause)) if cause.kind() == io::ErrorKind::WouldBlock => {
                 return Ok(CollectionStep::Wait);
             }
             Err(error) => {
@@ -227,7 +228,9 @@ impl CollectionSocket {
                 return Err(failed);
             }
         };
-        match self.collection.take(frame) {
+        let step = self.collection.take(frame);
+        self.begin_next();
+        match step {
             CollectionStep::Break(code, problem) => {
                 self.close_with(code.into(), "");
                 Err(self.protocol(problem))
@@ -246,6 +249,33 @@ impl CollectionSocket {
     /// Whether this node has said who it is, and nothing came since.
     fn is_unheard(&self) -> bool {
         self.collection.is_signed() && !self.collection.has_delivered()
+    }
+
+    /// The next frame begins.
+    fn begin_next(&mut self) {
+        let silence = self.collection.silence(SILENCE);
+        self.socket.get_mut().connection.begin_within(silence);
+    }
+
+    /// Notes what was read, or that a part of a frame may have come.
+    fn note(&mut self, read: &tungstenite::Result<Message>) {
+        let now = Instant::now();
+        let is_ping = match read {
+            Ok(Message::Ping(data) | Message::Pong(data)) => {
+                // With a header of two octets.
+                self.of_pings += 2 + data.len() as u64;
+                true
+            }
+            _ => false,
+        };
+        let octets = self.socket.get_ref().octets.saturating_sub(self.of_pings);
+        if octets > self.octets && !is_ping {
+            self.pace.add(octets - self.octets, now);
+            (self.octets, self.busy) = (octets, now);
+        }
+        if read.is_ok() && !is_ping {
+            self.pace.begin(SILENCE, now);
+        }
     }
 
     /// What an end by the gateway means.
@@ -285,10 +315,8 @@ impl CollectionSocket {
             code,
             reason: reason.into(),
         };
-        let connection = &mut self.socket.get_mut().connection;
-        if connection.set_timeouts(CLOSE_WITHIN, CLOSE_WITHIN).is_ok()
-            && self.socket.close(Some(frame)).is_ok()
-        {
+        self.socket.get_mut().connection.begin_within(CLOSE_WITHIN);
+        if self.socket.close(Some(frame)).is_ok() {
             let _ = self.socket.flush();
         }
     }
@@ -325,13 +353,6 @@ fn broken(label: &str, cause: io::Error) -> Error {
         server: label.to_owned(),
         cause,
     }
-}
-
-fn is_timeout(cause: &io::Error) -> bool {
-    matches!(
-        cause.kind(),
-        io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut
-    )
 }
 
 fn close_of(frame: Option<CloseFrame>) -> ServerFrame {
@@ -371,7 +392,6 @@ fn upgrade(
     let counted = OctetCounter {
         connection,
         octets: 0,
-        until: Instant::now() + SILENCE,
     };
     let (socket, _) = match tungstenite::client::client_with_config(request, counted, Some(config))
     {
@@ -389,7 +409,7 @@ fn upgrade(
             return Err(refusal(label, (status, text), pause));
         }
         Err(HandshakeError::Failure(tungstenite::Error::Io(cause))) => {
-            return Err(broken(label, cause));
+            return Err(of_pace(label, &cause).unwrap_or_else(|| broken(label, cause)));
         }
         Err(HandshakeError::Failure(tungstenite::Error::Protocol(
             ProtocolError::HandshakeIncomplete,
