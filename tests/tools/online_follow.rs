@@ -247,3 +247,28 @@ fn a_gateway_that_asks_for_no_pause_is_not_asked_without_one() {
     let tries = site.gateway.journal().count(asked);
     assert!(tries < 6, "{tries}");
 }
+
+#[test]
+fn a_follower_ends_soon_whatever_a_server_makes_it_wait_for() {
+    let site = site();
+    let parcel = site.env.parcel("bob", "gateway", b"hello");
+    site.put("mallory", parcel);
+    let faults = site.gateway.faults(Place::Parcels);
+    faults.always(Some(Fault::Silence));
+    let unfinished = Session::after_handshake([
+        Step::Raw(crate::online::collecting::frame_header(0x82, 5000)),
+        Step::Silence,
+    ]);
+    site.gateway.collect_always(unfinished);
+    let follower = Follower::start(site.online("mallory"));
+    is_shown(&site, "mallory", 1);
+    // The second connection is for the parcel.
+    until("a parcel is offered", || {
+        site.gateway.listener().accepted() >= 2
+    });
+    let (status, took, said) = follower.stop();
+    assert_eq!((status, lines(&said)), (Some(0), Vec::<&str>::new()));
+    println!("stopped in {took:?}");
+    assert!(took < Duration::from_secs(20), "{took:?}");
+    assert_eq!(site.waiting("mallory").len(), 1);
+}

@@ -2,6 +2,7 @@
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::thread::ScopedJoinHandle;
 use std::time::{Duration, Instant, SystemTime};
 
 use super::args::NetworkOptions;
@@ -12,11 +13,11 @@ use super::report;
 use super::route_run::RouteTerms;
 use super::routing::RouteReport;
 use super::status::Reported;
-use crate::binding::Error;
 use crate::binding::connect::Connector;
 use crate::binding::online::exchange::OnlineContext;
 use crate::binding::online::follow::{self, FollowEvent, FollowReport, Pauses};
 use crate::binding::online::registration::Registered;
+use crate::binding::{Cutoff, Error};
 use crate::command::{self, RunOptions};
 use crate::disk::watch::DirWatch;
 use crate::pipeline::mutex;
@@ -33,6 +34,12 @@ const ROUTE_AGAIN: Duration = Duration::from_secs(60);
 
 /// How long a wait lasts before it is looked whether the run is to end.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
+
+/// When the run is to end, answers that are under way have this time.
+const END_WITHIN: Duration = Duration::from_secs(3);
+
+/// How often it is looked whether they have come.
+const LOOK_OFTEN: Duration = Duration::from_millis(20);
 
 /// So often the gateway is looked up anew, and it is seen whether the registration with it is to be renewed.
 const LOOK_UP_EVERY: Duration = Duration::from_secs(24 * 3600);
@@ -66,6 +73,7 @@ pub fn follow(
         return Ok(());
     }
     let log = Mutex::new(OnlineLog::new(json));
+    let cutoff = Cutoff::default();
     // An error of one thread ends all.
     let failed = AtomicBool::new(false);
     let goes_on = || !ends.load(Ordering::Relaxed) && !failed.load(Ordering::Relaxed);
@@ -78,6 +86,7 @@ pub fn follow(
                     gateway,
                     options,
                     log: &log,
+                    cutoff: &cutoff,
                     goes_on: &goes_on,
                 };
                 let failed = &failed;
@@ -90,6 +99,12 @@ pub fn follow(
             .collect();
         let routed = route_on(spool, options.1, &goes_on);
         failed.fetch_or(routed.is_err(), Ordering::Relaxed);
+        // A server may take long over what it was asked for. What it has not acknowledged by then stays.
+        let ending = Instant::now();
+        while ending.elapsed() < END_WITHIN && !threads.iter().all(ScopedJoinHandle::is_finished) {
+            std::thread::sleep(LOOK_OFTEN);
+        }
+        cutoff.cut();
         threads.into_iter().fold(routed, |ended, thread| {
             let followed = thread
                 .join()
@@ -119,6 +134,7 @@ struct Follower<'a> {
     gateway: &'a OnlineGateway,
     options: (&'a NetworkOptions, &'a ClockArgs),
     log: &'a Mutex<OnlineLog>,
+    cutoff: &'a Cutoff,
     goes_on: &'a (dyn Fn() -> bool + Sync),
 }
 
@@ -133,6 +149,8 @@ impl Follower<'_> {
                         self.with(connector, &mut pauses)?;
                     }
                 }
+                // What was to be found is not needed any more.
+                Err(_) if !(self.goes_on)() => {}
                 Err(error) => {
                     self.trouble(error)?;
                     let pause = pauses.looking_up.next(follow::random());
@@ -146,7 +164,8 @@ impl Follower<'_> {
     /// The ways to the gateway, as they are now.
     fn connectors(&self) -> Result<Vec<Connector>, Error> {
         let config = self.spool.owner().config();
-        let network = self.options.0.network(Some(config))?;
+        let mut network = self.options.0.network(Some(config))?;
+        network.cutoff = self.cutoff.clone();
         let now = self.options.1.now(Some(config))?;
         let servers = gateways::servers(&network, Some(self.spool), self.gateway, now)?;
         let connectors = servers.iter().map(|server| network.connector(server, now));

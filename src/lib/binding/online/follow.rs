@@ -13,6 +13,7 @@ use crate::binding::http::Client;
 use crate::binding::poweb::collect::StreamingMode;
 use crate::binding::poweb::socket::CollectionSocket;
 use crate::disk::watch::DirWatch;
+use crate::kind::ErrorKind;
 use crate::spool::QueueId;
 use crate::spool::wire::SpoolMessages;
 
@@ -124,6 +125,8 @@ pub fn submit<E: From<Error>>(
                 {}
             }
             Err(PartEnd::Told(error)) => return Err(error),
+            // The connection was given up because the run is to end.
+            Err(PartEnd::Failed(error)) if !(context.goes_on)() && is_of_server(&error) => break,
             Err(PartEnd::Failed(error)) => {
                 let pause = pause_after(&error, pauses);
                 report(FollowEvent::Trouble(error))?;
@@ -193,6 +196,10 @@ fn stream<E: From<Error>>(
     )?;
     socket.close();
     Ok(())
+}
+
+fn is_of_server(error: &Error) -> bool {
+    error.kind() == ErrorKind::Unreachable
 }
 
 /// When names in a directory changed last. Of changes by another machine on a network file system nothing else tells.
