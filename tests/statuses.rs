@@ -1007,6 +1007,13 @@ fn medium() -> Cases<medium::Error> {
     cases
 }
 
+fn undecided() -> binding::Error {
+    binding::Error::Undecided {
+        command: text(),
+        waited: std::time::Duration::from_secs(30),
+    }
+}
+
 fn unauthenticated() -> impl Iterator<Item = Case<binding::Error>> {
     let kinds = [ErrorKind::Refused, ErrorKind::Protocol].into_iter();
     kinds.map(|kind| {
@@ -1031,6 +1038,7 @@ fn binding() -> Cases<binding::Error> {
             what: text(),
             problem: text(),
         },
+        undecided(),
         E::Unresolved {
             name: text(),
             problem: text(),

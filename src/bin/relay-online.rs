@@ -10,6 +10,7 @@ use relaynet::cli::args::{KeyedNode, NetworkOptions};
 use relaynet::cli::clock::ClockArgs;
 use relaynet::cli::gateways::{self, OnlineGateway, OnlinePolicy};
 use relaynet::cli::online::OnlineLog;
+use relaynet::cli::online_when::NetworkLeave;
 use relaynet::cli::{self, files, following, report};
 use relaynet::node::config::parse_duration;
 use relaynet::spool::Spool;
@@ -72,9 +73,10 @@ fn online(args: &Args) -> anyhow::Result<()> {
         return following::follow(&spool, &found, (&args.network, &args.clock), args.json);
     }
     let mut log = OnlineLog::new(args.json);
+    let leave = NetworkLeave::of(owner.config());
     let ended = found
         .iter()
-        .try_for_each(|gateway| exchange(args, &spool, gateway, &mut log));
+        .try_for_each(|gateway| exchange(args, &spool, gateway, (&leave, &mut log)));
     log.finish(ended)
 }
 
@@ -83,7 +85,7 @@ fn exchange(
     args: &Args,
     spool: &Spool,
     gateway: &OnlineGateway,
-    log: &mut OnlineLog,
+    (leave, log): (&NetworkLeave<'_>, &mut OnlineLog),
 ) -> anyhow::Result<()> {
     // Another run does it.
     let Some(_lock) = gateways::lock(spool, gateway.id)? else {
@@ -99,8 +101,13 @@ fn exchange(
             log.left_alone(&gateway.address, until);
             return Ok(());
         }
-        if !policy.is_time(spool, gateway)? || !policy.may_go() {
+        if !policy.is_time(spool, gateway)? {
             return Ok(());
+        }
+        match leave.is_given() {
+            Ok(true) => {}
+            Ok(false) => return Ok(()),
+            Err(error) => return log.ended(spool, &gateway.address, Err(error.into()), now),
         }
     }
     let exchanged = reach(args, spool, gateway, now).and_then(|(network, servers)| {

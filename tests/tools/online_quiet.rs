@@ -57,6 +57,35 @@ fn what_goes_on_is_said_to_somebody_who_looks_on() {
     );
 }
 
+#[test]
+fn a_command_that_cannot_be_run_is_said_once_a_day() {
+    let site = Site::new();
+    let config = site.env.text("gateway/config");
+    let set = |command: &str| {
+        let line = format!("online-when = {command}\n");
+        site.env.write("gateway/config", config.clone() + &line);
+    };
+    set("/nowhere/is-online");
+    let quiet = |now: &str| site.online("gateway").arg("-q").at(now).ends(78);
+    let said = runs([0, 1, DAY], quiet);
+    let counts: Vec<usize> = said.iter().map(Vec::len).collect();
+    assert_eq!(counts, [1, 0, 1], "{said:?}");
+    let text = "online-when: /nowhere/is-online: No such file or directory";
+    assert!(said[0][0].contains(text), "{said:?}");
+    // Not now.
+    set("false");
+    let online = |now: &str| site.online("gateway").arg("-q").at(now).ok().quiet();
+    let asked = site.resolver.queries().all().len();
+    online("2026-03-02T12:01:00Z");
+    assert_eq!(site.resolver.queries().all().len(), asked);
+    set("true");
+    online("2026-03-02T12:02:00Z");
+    assert!(site.resolver.queries().all().len() > asked);
+    // Somebody who looks on wants it now.
+    set("/nowhere/is-online");
+    site.online("gateway").at("2026-03-02T12:03:00Z").ok();
+}
+
 /// What relay-status and relay-check say of the gateway.
 fn said_of_it(site: &Site) -> (String, String) {
     let status = site.env.relay("status").args(["-N", "gateway"]).ok();

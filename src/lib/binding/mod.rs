@@ -72,6 +72,14 @@ pub enum Error {
         /// What is wrong with it.
         problem: String,
     },
+    /// The command that says whether the network may be used now was ended, since it took too long.
+    #[error("{command}: no answer within {} s, so the network is not used", waited.as_secs())]
+    Undecided {
+        /// The command.
+        command: String,
+        /// How long it had.
+        waited: Duration,
+    },
     /// The resolver gave no answer that proves anything about a name.
     #[error("{name} was not resolved: {problem}")]
     Unresolved {
@@ -258,6 +266,7 @@ impl Error {
             Self::NoResolver(_) | Self::Setting { .. } | Self::WrongRoutes => ErrorKind::Config,
             // The network may be at fault: a resolver that lies, a captive portal, a clock that is wrong.
             Self::Unresolved { .. }
+            | Self::Undecided { .. }
             | Self::NoConnection { .. }
             | Self::Certificate { .. }
             | Self::Proxy { .. }

@@ -1,7 +1,5 @@
 //! The gateways that a node goes online with.
 
-use std::process::{Command, Stdio};
-
 use jiff::{SignedDuration, Timestamp};
 
 use super::clock::ClockArgs;
@@ -171,30 +169,6 @@ impl<'a> OnlinePolicy<'a> {
         match state.last_success.map(|last| last + every) {
             Some(next) if next > self.now => is_urgent(spool, gateway.id),
             _ => Ok(true),
-        }
-    }
-
-    /// Whether the command of `online-when`, if there is one, says that the network may be used now.
-    #[must_use]
-    pub fn may_go(&self) -> bool {
-        let Some(command) = self.config.online_when() else {
-            return true;
-        };
-        let mut words = command.split_whitespace();
-        let Some(program) = words.next() else {
-            return true;
-        };
-        let status = Command::new(program)
-            .args(words)
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .status();
-        match status {
-            Ok(status) => status.success(),
-            Err(error) => {
-                report::warn(&format!("online-when: {program}: {error}"));
-                false
-            }
         }
     }
 }

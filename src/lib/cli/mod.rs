@@ -65,6 +65,8 @@ pub mod enrolling; // where relay-enroll registers a node
 #[cfg(feature = "online")]
 pub mod gateways; // those that a node goes online with
 #[cfg(feature = "online")]
+pub mod online_when; // whether they are asked now
+#[cfg(feature = "online")]
 pub mod posting; // what relay-post does and reports
 #[cfg(feature = "online")]
 pub mod following; // for as long as nobody stops it

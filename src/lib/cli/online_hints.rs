@@ -41,6 +41,7 @@ pub(super) fn hint_for_binding(error: &Error) -> Option<String> {
         Error::Unauthenticated { .. } => Some(enroll_again("ADDRESS")),
         Error::WrongRoutes => Some("relay-check names the line: relay-routes(5)".to_owned()),
         Error::Loop => Some("relay-route -n shows where messages go: relay-routes(5)".to_owned()),
+        Error::Undecided { .. } => Some("online-when in the node's config names it: relay-node(5)".to_owned()),
         Error::NotForUs(_) | Error::Unrouted(_) | Error::Setting { .. }
         | Error::NoConnection { .. }
         | Error::Proxy { .. }

@@ -19,7 +19,7 @@ use std::io;
 use std::os::unix::process::CommandExt as _;
 use std::path::Path;
 use std::process::{self, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -219,22 +219,7 @@ impl Command {
             .process_group(0)
             .spawn()
             .map_err(failed)?;
-        let end = match child::wait(&mut child, limit, &watch).map_err(failed)? {
-            CommandEnd::Exited(end) => end,
-            CommandEnd::TimedOut => {
-                return Err(Error::TimedOut {
-                    command: self.to_string(),
-                    limit: limit.unwrap_or_default(),
-                    times: 1,
-                });
-            }
-            CommandEnd::Stopped(signal) => {
-                return Err(Error::Stopped {
-                    command: self.to_string(),
-                    signal,
-                });
-            }
-        };
+        let end = self.end_of(&mut child, limit, &watch)?;
         match end.code() {
             Some(0) => Ok(()),
             Some(status) if REFUSALS.contains(&status) => Err(Error::Refused {
@@ -245,6 +230,67 @@ impl Command {
                 command: self.to_string(),
                 end,
             }),
+        }
+    }
+}
+
+impl Command {
+    /// Asks it something, for at most `limit`: status 0 says yes. Its standard input is empty, and what it writes to
+    /// standard output is dropped.
+    ///
+    /// # Errors
+    /// [`Error::NotRun`], also when it says so itself as a shell does (126 and 127); [`Error::TimedOut`] or
+    /// [`Error::Stopped`].
+    pub fn ask(&self, limit: Duration) -> Result<bool, Error> {
+        let failed = |cause| Error::NotRun {
+            command: self.to_string(),
+            cause,
+        };
+        let watch = Watch::start().map_err(failed)?;
+        let started = Instant::now();
+        let mut child = process::Command::new(&self.program)
+            .args(&self.args)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .process_group(0)
+            .spawn()
+            .map_err(failed)?;
+        let end = self.end_of(&mut child, Some(limit), &watch)?;
+        match end.code() {
+            // One that ends well because it is told to end has not answered.
+            Some(0) if started.elapsed() >= limit => Err(self.timed_out(limit)),
+            Some(126) => Err(failed(io::ErrorKind::PermissionDenied.into())),
+            Some(127) => Err(failed(io::ErrorKind::NotFound.into())),
+            code => Ok(code == Some(0)),
+        }
+    }
+
+    /// Waits for the end of a command that runs.
+    fn end_of(
+        &self,
+        child: &mut process::Child,
+        limit: Option<Duration>,
+        watch: &Watch,
+    ) -> Result<process::ExitStatus, Error> {
+        let end = child::wait(child, limit, watch).map_err(|cause| Error::NotRun {
+            command: self.to_string(),
+            cause,
+        })?;
+        match end {
+            CommandEnd::Exited(end) => Ok(end),
+            CommandEnd::TimedOut => Err(self.timed_out(limit.unwrap_or_default())),
+            CommandEnd::Stopped(signal) => Err(Error::Stopped {
+                command: self.to_string(),
+                signal,
+            }),
+        }
+    }
+
+    fn timed_out(&self, limit: Duration) -> Error {
+        Error::TimedOut {
+            command: self.to_string(),
+            limit,
+            times: 1,
         }
     }
 }
@@ -401,6 +447,29 @@ mod tests {
         let script = "trap 'exit 70' TERM; while :; do sleep 0.05; done";
         let error = run_for(Duration::from_millis(300), script).unwrap_err();
         assert!(matches!(error, Error::TimedOut { .. }), "{error}");
+    }
+
+    #[test]
+    fn a_question_is_answered_in_time_or_not_at_all() {
+        let ask = |script: &str| {
+            let shell = Command::new(OsStr::new("sh"), &["-c".into(), script.into()]);
+            shell.ask(Duration::from_millis(300))
+        };
+        assert!(ask("exit 0").unwrap());
+        for no in ["exit 1", "exit 75", "kill -9 $$"] {
+            assert!(!ask(no).unwrap(), "{no}");
+        }
+        for missing in ["/nonexistent/x", "exit 126"] {
+            let error = ask(missing).unwrap_err();
+            assert!(matches!(error, Error::NotRun { .. }), "{error}");
+        }
+        let missing = Command::new(OsStr::new("/nonexistent/x"), &[]);
+        let error = missing.ask(Duration::from_secs(1)).unwrap_err();
+        assert!(matches!(error, Error::NotRun { .. }), "{error}");
+        for late in ["exec sleep 60", "trap 'exit 0' TERM; sleep 60 & wait"] {
+            let error = ask(late).unwrap_err();
+            assert!(matches!(error, Error::TimedOut { .. }), "{late}: {error}");
+        }
     }
 
     #[test]
