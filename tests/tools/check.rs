@@ -1187,6 +1187,24 @@ fn a_lock_that_is_held_is_waited_for() {
     assert!(env.path("alice/seen/floor").exists());
 }
 
+/// It takes parcels from anybody.
+#[test]
+fn an_authorization_that_a_node_on_the_internet_never_gave_has_not_ended() {
+    let env = Env::with_peers();
+    env.make_node("hub", &["--address", "hub.example.org"]);
+    let params = env.relay("export").args(["-N", "hub"]).ok().stdout;
+    let import = env
+        .relay("import")
+        .args(["-q", "-N", "alice", "--name", "hub"]);
+    import.stdin(params).ok();
+    let seal = env.relay("seal").args(["-N", "alice", "-t", "hub"]);
+    seal.stdin("hello").ok();
+    let ran = check(&env, "alice").run();
+    assert!(!ran.text().contains("hub"), "{}", ran.text());
+    let status = env.relay("status").args(["-N", "alice"]).ok();
+    assert!(!status.text().contains("hub"), "{}", status.text());
+}
+
 /// Messages that wait for a gateway on the network, while no carrier works.
 #[test]
 fn messages_that_no_carrier_takes_are_found() {

@@ -13,7 +13,7 @@ use relaynet::pki::NodeId;
 use relaynet::spool::Spool;
 use relaynet::spool::hosts::{HostFailure, HostState};
 
-use crate::testenv::{Call, Env, NOW, User, id, keys_in};
+use crate::testenv::{Call, Env, HUB, NOW, User, id, keys_in};
 
 fn status<'a>(env: &'a Env, node: &str) -> Call<'a> {
     env.relay("status").args(["-N", node])
@@ -741,6 +741,7 @@ fn give(path: &Path, user: u32) {
 #[test]
 fn each_server_that_was_tried_has_a_line() {
     let env = Env::with_gateways();
+    set_direct(&env);
     let spool = Spool::of(Directory::open(&env.path("gateway")).unwrap()).unwrap();
     let at = |time: &str| time.parse::<jiff::Timestamp>().unwrap();
     let ask = |threshold: &str| {
@@ -813,6 +814,7 @@ fn each_server_that_was_tried_has_a_line() {
 #[test]
 fn of_many_servers_those_that_fail_are_shown() {
     let env = Env::with_gateways();
+    set_direct(&env);
     let spool = Spool::of(Directory::open(&env.path("gateway")).unwrap()).unwrap();
     let at = "2026-03-01T11:56:00Z".parse().unwrap();
     for host in 0..30 {
@@ -835,4 +837,45 @@ fn of_many_servers_those_that_fail_are_shown() {
     assert_eq!(lines.len(), 21, "{}", ran.text());
     assert!(lines[0].contains("z.example.org"), "{}", lines[0]);
     assert!(lines[20].ends_with("11 others"), "{}", lines[20]);
+}
+
+/// Has the gateway post to servers of recipients, so that all that are tried are shown.
+fn set_direct(env: &Env) {
+    let config = env.text("gateway/config");
+    env.write("gateway/config", config + "direct = fallback\n");
+}
+
+#[test]
+fn servers_that_are_not_used_any_more_are_left_out() {
+    let env = Env::with_gateways();
+    let spool = Spool::of(Directory::open(&env.path("gateway")).unwrap()).unwrap();
+    let at = |time: &str| time.parse::<jiff::Timestamp>().unwrap();
+    for (address, time) in [
+        (HUB, "2026-02-01T00:00:00Z"),
+        ("a.example.org", "2026-03-01T11:00:00Z"),
+        ("b.example.org", "2026-02-27T11:00:00Z"),
+    ] {
+        spool.note_host_success(address, at(time)).unwrap();
+    }
+    let shown = || -> Vec<String> {
+        let facts = status(&env, "gateway").arg("--json").ok().json();
+        let hosts = facts[0]["hosts"].as_array().unwrap().iter();
+        hosts
+            .map(|it| it["address"].as_str().unwrap().to_owned())
+            .collect()
+    };
+    assert_eq!(shown(), [HUB]);
+    // Of the recipients of parcels, those of the last day.
+    set_direct(&env);
+    assert_eq!(shown(), ["a.example.org", HUB]);
+    // It was moved.
+    let host = format!("gateway/peers/{}/host", id("hub"));
+    env.write(&host, "B.example.org:443\n");
+    env.chmod(&host, 0o600);
+    assert_eq!(shown(), ["a.example.org"]);
+    let moved = "b.example.org:443";
+    spool
+        .note_host_success(moved, at("2026-02-01T00:00:00Z"))
+        .unwrap();
+    assert_eq!(shown(), ["a.example.org", moved]);
 }

@@ -46,6 +46,9 @@ const ASKED_WITHIN: SignedDuration = SignedDuration::from_hours(24);
 /// How often a failure that goes on is news.
 const NEWS_EVERY: SignedDuration = SignedDuration::from_hours(24);
 
+/// The start of 2000: no state is older.
+const FIRST: Timestamp = Timestamp::constant(946_684_800, 0);
+
 /// Maximum length of an error that is kept, in characters.
 const MAX_ERROR_LEN: usize = 500;
 
@@ -202,16 +205,18 @@ impl HostState {
         }
     }
 
-    /// The state without what lies in the future: the clock was wrong then, or is now.
+    /// The state without what lies in the future, or before there was any such server: the clock was wrong then, or is
+    /// now, or somebody wrote there.
     fn at(mut self, now: Timestamp) -> Self {
-        self.servers.retain(|_, known| known.at <= now);
-        let past = |at: &Timestamp| *at <= now;
+        let past = |at: &Timestamp| (FIRST..=now).contains(at);
+        self.servers.retain(|_, known| past(&known.at));
         self.failing_since = self.failing_since.filter(past);
         self.told = self.told.filter(past);
         self.last_success = self.last_success.filter(past);
         self.renewal_tried = self.renewal_tried.filter(past);
         self.changed = self.changed.filter(past);
-        self.next_try = self.next_try.filter(|at| *at <= after(now, ASKED_WITHIN));
+        let soon = after(now, ASKED_WITHIN);
+        self.next_try = self.next_try.filter(|at| (FIRST..=soon).contains(at));
         self
     }
 
@@ -576,6 +581,36 @@ mod tests {
         assert_eq!((state.failures, state.failing_since), (0, None));
         assert_eq!((state.last_error, state.next_try), (None, None));
         assert_eq!(minutes(None), 1);
+    }
+
+    #[test]
+    fn times_that_cannot_be_are_none() {
+        let dir = tempfile::tempdir().unwrap();
+        let spool = testspool::spool(dir.path());
+        for absurd in [
+            "0001-01-01T00:00:00Z",
+            "1999-12-31T23:59:59Z",
+            "9000-01-01T00:00:00Z",
+        ] {
+            let absurd: Timestamp = absurd.parse().unwrap();
+            let mut stored = state(60).failing(&failure("no", None), at(0));
+            for servers in stored.servers.values_mut() {
+                servers.at = absurd;
+            }
+            stored.failing_since = Some(absurd);
+            stored.next_try = Some(absurd);
+            stored.last_success = Some(absurd);
+            stored.renewal_tried = Some(absurd);
+            stored.told = Some(absurd);
+            spool.set_host_state(&stored, at(0)).unwrap();
+            let expected = HostState {
+                failures: 1,
+                last_error: Some("no".to_owned()),
+                changed: Some(at(0)),
+                ..HostState::new(ADDRESS)
+            };
+            assert_eq!(spool.host_state(ADDRESS, at(0)), expected, "{absurd}");
+        }
     }
 
     #[test]

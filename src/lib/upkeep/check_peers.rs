@@ -8,6 +8,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::checker::Checker;
 use super::endings::{Ending, EndingKind};
 use super::finding::{Check, Level};
+use crate::disk::{FileRole, files};
 use crate::node::SessionKeyError;
 use crate::node::aliases::{self, Aliases};
 use crate::node::authorizations::HeldAuthorization;
@@ -140,6 +141,11 @@ impl Checker<'_> {
             let span = span.filter(|_| !is_taken_back);
             // relay-purge has removed what was used.
             let is_revoked = kind == EndingKind::Given && node.has_revoked(peer.id).unwrap_or(true);
+            // A node on the Internet takes parcels without one. None has ended if there never was any.
+            let is_needless = kind == EndingKind::Held
+                && peer.address.is_some()
+                && matches!(files::exists(&dir, FileRole::Node), Ok(false));
+            let was_used = was_used && !is_needless;
             let is_due = (span.is_some() || is_taken_back) && mail.is_expected && !is_revoked;
             if is_due || span.is_none() && was_used && is_endpoint {
                 endings.push(Ending {

@@ -1,6 +1,7 @@
 //! The numbers of a node and its spool (relay-status), from names and dates of files alone: no
 //! message is opened, no lock taken, no key read, and nothing changed.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use jiff::{SignedDuration, Timestamp};
@@ -10,6 +11,8 @@ use super::endings::Ending;
 use super::finding::{Check, Finding, Level};
 use super::queue_tally::QueueTally;
 use crate::disk::{FileRole, files};
+use crate::node::config::Direct;
+use crate::node::peers::Peer;
 use crate::node::{self, Directory, DirectoryError, endpoints};
 use crate::pki::{NodeId, Window};
 use crate::spool::exchanges::Exchange;
@@ -72,7 +75,7 @@ pub struct NodeStatus {
     pub queues: Vec<QueueNumbers>,
     /// The last exchange with each medium, by its id.
     pub media: Vec<(String, Exchange)>,
-    /// What is known of each server on the network, by its address.
+    /// What is known of each server on the network that was tried and is used, by its address.
     pub hosts: Vec<HostState>,
     /// The authorizations and registrations that people renew.
     pub endings: Vec<Ending>,
@@ -239,13 +242,43 @@ impl Gathering<'_> {
         media
     }
 
-    /// Those that were asked for something: the others were only looked up.
+    /// Those that were asked for something, since the others were only looked up, and that are still used.
     fn hosts(&mut self) -> Vec<HostState> {
         let top = self.spool.root().to_owned();
         let found = self.read(&top, self.spool.host_states(self.now));
         let mut hosts = found.unwrap_or_default();
-        hosts.retain(HostState::is_tried);
+        let used = self.used_addresses();
+        let posts = self.posts();
+        // Recipients of what is posted need not be peers. A server that is in use is tried each hour, or each day.
+        let since = clock_before(self.now);
+        let is_recent = |host: &HostState| host.changed.is_some_and(|at| at >= since);
+        hosts.retain(|host| {
+            host.is_tried() && (used.contains(&host.address) || posts && is_recent(host))
+        });
         hosts
+    }
+
+    /// The addresses of peers, or the hosts that the operator named, as states of servers name them.
+    fn used_addresses(&mut self) -> BTreeSet<String> {
+        let owner = self.spool.owner();
+        // What cannot be read was reported with what ends, or is by relay-check.
+        let (peers, _) = owner.peers().unwrap_or_default();
+        let address = |peer: Peer| match owner.pinned_host(peer.id).ok()? {
+            Some(host) => Some(host.authority),
+            None => peer.address.map(|address| address.to_string()),
+        };
+        let addresses = peers.into_iter().filter_map(address);
+        addresses.map(|it| HostState::new(&it).address).collect()
+    }
+
+    /// Whether parcels go from here to servers of their recipients.
+    fn posts(&self) -> bool {
+        let is_set = self.spool.owner().config().direct() != Direct::No;
+        is_set
+            || self
+                .spool
+                .count(QueueId::Internet)
+                .is_ok_and(|count| count > 0)
     }
 
     /// Of the node and its local endpoints, as relay-check.
