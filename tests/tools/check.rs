@@ -1249,16 +1249,27 @@ fn messages_that_no_carrier_takes_are_found() {
     assert_eq!(found(late), [what.as_str()]);
     // Under a doubted clock no age proves anything.
     assert_eq!(found("2031-03-02T12:00:01Z"), [""; 0]);
-    // A medium was here.
+    // A medium was here, for another gateway.
     let exchange = Exchange {
         date: at(soon),
-        taken: 0,
-        given: 0,
+        taken: 1,
+        given: 1,
         waiting: 0,
         failed: 0,
     };
     let medium = "00112233445566778899aabbccddeeff";
     spool.note_exchange(medium, &exchange).unwrap();
+    let carry = |hop: &str| {
+        let carried = spool.carried(medium).unwrap();
+        let times = (at(soon), at("2026-04-01T00:00:00Z"));
+        let hop = id(hop).parse().unwrap();
+        carried
+            .note((hop, &[7; 32]), times, std::iter::empty())
+            .unwrap();
+    };
+    carry("mallory");
+    assert_eq!(found(late), [what.as_str()]);
+    carry("hub");
     assert_eq!(found(late), [""; 0]);
     let later = "2026-03-03T12:00:01Z";
     assert_eq!(found(later).len(), 1);

@@ -100,6 +100,27 @@ impl Spool {
         Ok(all)
     }
 
+    /// When cargo for this next hop was last written onto any medium, as far as it is known, and not later than `now`: a
+    /// later date is of a clock that was ahead. Records that cannot be read are left out.
+    ///
+    /// # Errors
+    /// When the records cannot be listed.
+    pub fn last_carried(&self, hop: NodeId, now: Timestamp) -> Result<Option<Timestamp>, Error> {
+        let mut last = None;
+        for medium in tree::entries(&self.root().join(FOLDER), FileRole::Spool)?.entries {
+            if medium.kind != EntryKind::Dir {
+                continue;
+            }
+            let carried = Carried { dir: medium.path };
+            let records = carried.records()?.into_iter();
+            let loads = records.filter(|record| record.hop == hop);
+            let loads = loads.filter_map(|record| carried.read(&record).ok().flatten());
+            let dates = loads.map(|load| load.date).filter(|date| *date <= now);
+            last = last.max(dates.max());
+        }
+        Ok(last)
+    }
+
     /// The records of the medium with this id, which must be safe as a directory name. Syncs the
     /// folder, since an earlier run may have been killed before it did.
     ///

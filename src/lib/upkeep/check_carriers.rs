@@ -16,7 +16,7 @@ const IDLE_FOR: SignedDuration = SignedDuration::from_hours(24);
 
 impl Spool {
     /// Reports messages that wait for a gateway that was tried on the network, while for a day neither its server was
-    /// reached nor a medium was here. Under a clock that is not believed no age proves anything.
+    /// reached nor cargo for it was written onto a medium. Under a clock that is not believed no age proves anything.
     pub(super) fn check_carriers(
         &self,
         hop: NodeId,
@@ -31,11 +31,9 @@ impl Spool {
         let Some(host) = self.host_of(hop, checker) else {
             return Ok(());
         };
-        let media = self.exchanges()?.into_iter();
-        let media = media.filter_map(|(_, last)| Some(last.ok()?.date));
-        // A later one is of a clock that was ahead.
-        let media = media.filter(|at| *at <= checker.now).max();
-        let last = host.last_success.max(media);
+        // A medium that goes elsewhere carries nothing for this gateway.
+        let carried = self.last_carried(hop, checker.now)?;
+        let last = host.last_success.max(carried);
         // A server that was never reached may have been tried first a minute ago.
         let since = last.or(host.failing_since);
         let is_idle = since.is_none_or(is_long_ago);
