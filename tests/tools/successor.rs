@@ -578,6 +578,26 @@ fn names_are_kept_or_given() {
     assert_eq!(peer(&env, "alice", "robert")["id"], id("mallory"));
 }
 
+/// The host that an operator named is that of a machine, which the new node has from the old one.
+#[test]
+fn a_host_is_kept_unless_another_is_named() {
+    let env = Env::with_peers();
+    let host = |of: &str| {
+        let dir = format!("alice/peers/{}", id(of));
+        let path = env.path(format!("{dir}/host"));
+        path.exists().then(|| env.text(format!("{dir}/host")))
+    };
+    let peers = |args: &[&str]| env.relay("peers").args(["-q", "-N", "alice"]).args(args);
+    let pin = "7".repeat(64);
+    peers(&["--host", "10.1.2.3:8443", "--pin", &pin, "bob"]).ok();
+    let before = host("bob");
+    assert!(before.is_some());
+    let import = env.relay("import").args(["-q", "-N", "alice", "--expect"]);
+    let import = import.arg(fingerprint("mallory"));
+    import.stdin(notice("bob", "mallory", "alice", NOW)).ok();
+    assert_eq!((host("mallory"), host("bob")), (before.clone(), before));
+}
+
 #[test]
 fn files_go_to_peers_without_a_spool() {
     let env = Env::with_peers();

@@ -345,6 +345,7 @@ impl Directory {
         {
             authorizations::renew(self, &said.new, terms, options.now)?;
         }
+        self.keep_host(old, new)?;
         self.expect_mail(old, false)?;
         let confirmed = ConfirmedSuccessor { id: new, name };
         self.note_successor(old, &confirmed)?;
@@ -355,6 +356,15 @@ impl Directory {
             remarks,
             ..done
         })
+    }
+
+    /// Where a person said that a node is, its successor is, unless they said otherwise.
+    fn keep_host(&self, old: NodeId, new: NodeId) -> Result<(), Error> {
+        // One that cannot be read is reported where it is used, and keeps nobody from being succeeded.
+        match (self.pinned_host(old), self.pinned_host(new)) {
+            (Ok(Some(host)), Ok(None)) => self.pin_host(new, Some(&host)),
+            _ => Ok(()),
+        }
     }
 
     /// As [`Directory::confirm_successor`], for the one of those that wait which has these digits.
