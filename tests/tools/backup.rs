@@ -9,6 +9,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
+use relaynet::node::Directory;
+use relaynet::spool::Spool;
+
 use super::mounted::Mounted;
 use super::testenv::{Call, Env, User, copy_tree, id, is_root};
 
@@ -365,6 +368,19 @@ fn the_ledger_of_a_spool_is_not_in_a_backup() {
     fs::remove_file(&ledger).unwrap();
     std::os::unix::fs::symlink("in", &ledger).unwrap();
     copied();
+}
+
+/// What is known of servers is out of date when a backup is used.
+#[test]
+fn what_is_known_of_servers_is_not_in_a_backup() {
+    let env = site();
+    let spool = Spool::of(Directory::open(&env.path("gateway")).unwrap()).unwrap();
+    let now = LATER.parse().unwrap();
+    spool.note_host_success("gw.example.org", now).unwrap();
+    assert_eq!(env.names("gateway/spool/hosts").len(), 1);
+    back_up(&env, "gateway").ok();
+    assert!(env.path("copy/spool/in").exists());
+    assert!(!env.path("copy/spool/hosts").exists());
 }
 
 /// Where nothing can be written, nothing changes either, and a lock that is there is taken.

@@ -16,7 +16,7 @@ use crate::disk::copy::{CopyTotals, TreeCopy};
 use crate::disk::tree::{self, EntryKind};
 use crate::disk::{self, FileRole, Lock};
 use crate::node::{Directory, Error, endpoints};
-use crate::spool;
+use crate::spool::{self, hosts};
 
 /// Directories of a node that are not in a backup: locks do not outlive a run.
 const LOCKS: &str = "lock";
@@ -191,7 +191,7 @@ impl Backup {
         role: FileRole,
         each: OnOmitted<'_>,
     ) -> Result<(), Error> {
-        if is_ledger(to) {
+        if is_left_out(to) {
             return Ok(());
         }
         if entry.kind == EntryKind::File {
@@ -231,7 +231,8 @@ impl Backup {
         for path in listing.skipped {
             let is_ours = path.file_name().is_none_or(Directory::is_entry);
             // Beside a node users may keep what they like.
-            if (role == FileRole::Spool && !is_ledger(&path)) || is_ours && role != FileRole::Spool
+            if (role == FileRole::Spool && !is_left_out(&path))
+                || is_ours && role != FileRole::Spool
             {
                 each(&Omitted::Unreadable(disk::Error::NotRegular { path, role }));
             }
@@ -258,9 +259,10 @@ fn is_temporary(path: &Path) -> bool {
     path.ends_with(Path::new(spool::SPOOL).join(spool::TMP))
 }
 
-/// Whether it is the ledger of a spool, which is of no use elsewhere.
-fn is_ledger(path: &Path) -> bool {
-    path.ends_with(Path::new(spool::SPOOL).join(spool::LEDGER))
+/// Whether it is the ledger of a spool, or what it knows of servers: both are of no use elsewhere or later.
+fn is_left_out(path: &Path) -> bool {
+    let mut names = [spool::LEDGER, hosts::FOLDER].into_iter();
+    names.any(|name| path.ends_with(Path::new(spool::SPOOL).join(name)))
 }
 
 /// Goes on without a message, or a file that none of our programs made, that cannot be read. Without a
