@@ -16,7 +16,7 @@ use crate::asn1::{Hex, hex};
 use crate::crypto::sha256;
 use crate::disk::publish::{self, IfExists, PublishOptions};
 use crate::disk::tree::{self, EntryKind};
-use crate::disk::{FileRole, files};
+use crate::disk::{self, FileRole, files};
 use crate::ramf::InternetAddress;
 
 /// The folder of the files, in the spool.
@@ -327,6 +327,16 @@ pub(crate) fn is_named(name: &str) -> bool {
     hex::octets::<32>(name.as_bytes()).is_some()
 }
 
+/// Checks that the folder is one, if it is there: what a link leads to is not this spool's.
+fn check_folder(folder: &Path) -> Result<(), Error> {
+    let found = tree::stat(folder, FileRole::Spool)?;
+    if found.is_none_or(|found| found.is_dir) {
+        return Ok(());
+    }
+    let (path, role) = (folder.to_owned(), FileRole::Spool);
+    Err(disk::Error::NotRegular { path, role }.into())
+}
+
 /// What is said in a file of this folder; `None` if it cannot be read, or is of another version.
 fn read(path: &Path) -> Option<HostState> {
     let octets = files::read(path, FileRole::Spool, MAX_LEN).ok()?;
@@ -349,7 +359,9 @@ impl Spool {
     #[must_use]
     pub fn host_state(&self, address: &str, now: Timestamp) -> HostState {
         let new = HostState::new(address);
-        let known = read(&self.host_path(&new.address));
+        let is_folder = check_folder(&self.root().join(FOLDER)).is_ok();
+        let known = is_folder.then(|| read(&self.host_path(&new.address)));
+        let known = known.flatten();
         let known = known.filter(|known| known.address == new.address);
         known.map_or(new, |known| known.at(now))
     }
@@ -359,7 +371,9 @@ impl Spool {
     /// # Errors
     /// When they cannot be listed.
     pub fn host_states(&self, now: Timestamp) -> Result<Vec<HostState>, Error> {
-        let listed = tree::entries(&self.root().join(FOLDER), FileRole::Spool)?.entries;
+        let folder = self.root().join(FOLDER);
+        check_folder(&folder)?;
+        let listed = tree::entries(&folder, FileRole::Spool)?.entries;
         let files = listed.iter().filter(|it| it.kind == EntryKind::File);
         let named = files.filter(|it| it.name.to_str().is_some_and(is_named));
         let mut states: Vec<HostState> = named.filter_map(|it| read(&it.path)).collect();
@@ -373,7 +387,9 @@ impl Spool {
     /// When it cannot be stored.
     pub fn set_host_state(&self, state: &HostState, now: Timestamp) -> Result<(), Error> {
         let path = self.host_path(&state.address);
-        files::create_dir_all_private(&self.root().join(FOLDER), FileRole::Spool)?;
+        let folder = self.root().join(FOLDER);
+        check_folder(&folder)?;
+        files::create_dir_all_private(&folder, FileRole::Spool)?;
         let state = HostState {
             changed: Some(now),
             ..state.clone()
@@ -581,6 +597,21 @@ mod tests {
         assert_eq!((state.failures, state.failing_since), (0, None));
         assert_eq!((state.last_error, state.next_try), (None, None));
         assert_eq!(minutes(None), 1);
+    }
+
+    #[test]
+    fn a_link_in_the_place_of_the_folder_is_not_followed() {
+        let dir = tempfile::tempdir().unwrap();
+        let spool = testspool::spool(dir.path());
+        spool.note_host_success(ADDRESS, at(0)).unwrap();
+        let folder = spool.root().join(FOLDER);
+        let elsewhere = dir.path().join("elsewhere");
+        std::fs::rename(&folder, &elsewhere).unwrap();
+        std::os::unix::fs::symlink(&elsewhere, &folder).unwrap();
+        assert_eq!(spool.host_state(ADDRESS, at(1)), HostState::new(ADDRESS));
+        assert!(spool.host_states(at(1)).is_err());
+        assert!(spool.note_host_success("other.example.org", at(1)).is_err());
+        assert_eq!(std::fs::read_dir(&elsewhere).unwrap().count(), 1);
     }
 
     #[test]
