@@ -35,7 +35,7 @@ _relay__enroll() {
 
     case "${cmd}" in
         relay__enroll)
-            opts="-n -f -q -v -h -V -N -o --local --dry-run --force --der --quiet --verbose --help --version --pin --node --passphrase-file --passphrase-fd --output --resolver --ca --now"
+            opts="-n -f -q -v -h -V -N -o --local --dry-run --json --force --der --quiet --verbose --help --version --pin --node --passphrase-file --passphrase-fd --output --resolver --ca --now"
             if [[ ${cur} == -* && -z ${ended} ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

@@ -11,6 +11,7 @@ complete -c relay-enroll -l ca -d 'Believe the authorities in FILE, not those of
 complete -c relay-enroll -l now -d 'Use TIME (RFC 3339) instead of the system clock' -r -f
 complete -c relay-enroll -l local -d 'Register an endpoint with the gateway on this machine [default: 127.0.0.1:13276]'
 complete -c relay-enroll -s n -l dry-run -d 'Print where it would connect to, and connect to no gateway'
+complete -c relay-enroll -l json -d 'Print a line of JSON for each server'
 complete -c relay-enroll -s f -l force -d 'Replace FILE if it exists'
 complete -c relay-enroll -l der -d 'Write DER instead of PEM'
 complete -c relay-enroll -s q -l quiet -d 'Report errors only'

@@ -148,6 +148,7 @@ complete -c relay -n "__fish_relay_using_subcommand enroll" -l ca -d 'Believe th
 complete -c relay -n "__fish_relay_using_subcommand enroll" -l now -d 'Use TIME (RFC 3339) instead of the system clock' -r -f
 complete -c relay -n "__fish_relay_using_subcommand enroll" -l local -d 'Register an endpoint with the gateway on this machine [default: 127.0.0.1:13276]'
 complete -c relay -n "__fish_relay_using_subcommand enroll" -s n -l dry-run -d 'Print where it would connect to, and connect to no gateway'
+complete -c relay -n "__fish_relay_using_subcommand enroll" -l json -d 'Print a line of JSON for each server'
 complete -c relay -n "__fish_relay_using_subcommand enroll" -s f -l force -d 'Replace FILE if it exists'
 complete -c relay -n "__fish_relay_using_subcommand enroll" -l der -d 'Write DER instead of PEM'
 complete -c relay -n "__fish_relay_using_subcommand enroll" -s q -l quiet -d 'Report errors only'

@@ -26,6 +26,9 @@ pub(crate) struct Args {
     /// Print where it would connect to, and connect to no gateway
     #[arg(short = 'n', long)]
     dry_run: bool,
+    /// Print a line of JSON for each server
+    #[arg(long, requires = "dry_run")]
+    json: bool,
     #[command(flatten)]
     output: ObjectOutput,
     #[command(flatten)]
@@ -43,12 +46,15 @@ fn enroll(args: &Args) -> anyhow::Result<()> {
         args.output.check()?;
     }
     let node = args.node.open()?;
+    if !args.dry_run {
+        enrolling::check_user(&node)?;
+    }
     // Nothing of the node changes, and servers are judged by this time.
     let now = args.now.get(None)?;
-    let network = args.network.network(Some(node.config()))?;
+    let network = args.target.network(&args.network, node.config())?;
     let servers = args.target.servers(&network, now)?;
     if args.dry_run {
-        return enrolling::print_plan(&servers);
+        return enrolling::print_plan(&servers, args.json);
     }
     let key = node.identity()?;
     let registered = walk::first_reached(&servers, "gateway", |server| {

@@ -1242,7 +1242,8 @@ fn root_reads_anybodys_node_and_changes_none() {
         assert!(is_done, "{program}: {}", ran.stderr);
         ran.changes(&[]);
     }
-    let changes: [(&str, &[&str], User); 10] = [
+    let changes: [(&str, &[&str], User); 11] = [
+        ("enroll", &["-N", GATEWAY, "127.0.0.1:9"], world.users.relay),
         ("route", &["-N", GATEWAY], world.users.relay),
         ("purge", &["-N", GATEWAY], world.users.relay),
         ("purge", &["-N", ANNA], world.users.relay),

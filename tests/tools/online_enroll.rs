@@ -147,6 +147,12 @@ fn a_dry_run_asks_only_the_resolver() {
         ),
         (0, 1)
     );
+    let lines = enroll(&site).args(["-n", "--json", HUB]).ok().json();
+    let expected = serde_json::json!({
+        "v": 1, "host": HOST, "port": site.gateway.port(), "certificate": "public",
+    });
+    assert_eq!(lines, [expected]);
+    enroll(&site).args(["--json", HUB]).ends(64);
 }
 
 #[test]
@@ -370,6 +376,30 @@ fn what_cannot_be_looked_up_is_told() {
     };
     let host = format!("127.0.0.1:{port}");
     enroll(&[&host]).fails(75, &format!("{host}: no connection"));
+}
+
+#[test]
+fn options_for_a_network_have_their_form_and_their_place() {
+    let env = Env::with_gateways();
+    let enroll = |args: &[&str]| env.relay("enroll").args(["-N", "gateway"]).args(args);
+    for malformed in ["foo", "http://127.0.0.1/dns-query"] {
+        enroll(&["--resolver", malformed, HUB]).ends(64);
+    }
+    // No setting of the network leads to the gateway of the machine.
+    for option in [
+        ["--ca", "/nowhere.pem"],
+        ["--resolver", "https://127.0.0.1/"],
+    ] {
+        enroll(&[&["--local"][..], &option].concat()).ends(64);
+    }
+    let config = env.text("gateway/config");
+    env.write(
+        "gateway/config",
+        config + "proxy = http://nobody.invalid:1\n",
+    );
+    let plan = "127.0.0.1\t13276\tnone\n";
+    enroll(&["-n", "--local"]).ok().stdout(plan);
+    enroll(&["-n", HUB]).ends(78);
 }
 
 #[test]

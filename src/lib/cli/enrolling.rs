@@ -2,14 +2,17 @@
 
 use jiff::Timestamp;
 
+use super::args::NetworkOptions;
 use super::errors::Usage;
 use super::gateways::certificate_word;
 use super::{files, report};
 use crate::binding::address::Service;
 use crate::binding::server::LOCAL_PORT;
 use crate::binding::{Error, Network, Server};
+use crate::describe::{self, json};
 use crate::message::Registration;
 use crate::node::pinned_host::parse_pin;
+use crate::node::{self, Config, Directory, ownership};
 use crate::ramf::InternetAddress;
 
 /// The gateway to register with.
@@ -19,7 +22,7 @@ pub struct EnrollTarget {
     #[arg(value_name = "ADDRESS", required_unless_present = "local")]
     address: Option<String>,
     /// Register an endpoint with the gateway on this machine [default: 127.0.0.1:13276]
-    #[arg(long, conflicts_with = "pin")]
+    #[arg(long, conflicts_with_all = ["pin", "resolver", "ca"])]
     local: bool,
     /// Accept the certificate whose public key has this SHA-256, and no other
     #[arg(long, value_name = "SHA256", value_parser = parse_pin)]
@@ -27,6 +30,17 @@ pub struct EnrollTarget {
 }
 
 impl EnrollTarget {
+    /// The way to the gateway: to one on this machine no setting of the network leads.
+    ///
+    /// # Errors
+    /// As [`NetworkOptions::network`].
+    pub fn network(&self, options: &NetworkOptions, config: &Config) -> Result<Network, Error> {
+        if self.local {
+            return Ok(Network::default());
+        }
+        options.network(Some(config))
+    }
+
     /// The servers to ask, in this order.
     ///
     /// # Errors
@@ -79,13 +93,29 @@ impl EnrollTarget {
     }
 }
 
+/// Refuses root the registration of another user's node, as other programs do.
+///
+/// # Errors
+/// [`node::DirectoryError::Anothers`]; when the directory cannot be examined.
+pub fn check_user(node: &Directory) -> Result<(), node::Error> {
+    ownership::check_user(node.root())
+}
+
 /// Prints where a run would connect to.
 ///
 /// # Errors
 /// When standard output cannot be written.
-pub fn print_plan(servers: &[Server]) -> anyhow::Result<()> {
+pub fn print_plan(servers: &[Server], is_json: bool) -> anyhow::Result<()> {
     servers.iter().try_for_each(|server| {
         let rule = certificate_word(server.certificate);
+        if is_json {
+            return files::print(&json::line(&serde_json::json!({
+                "v": describe::VERSION,
+                "host": server.host.to_string(),
+                "port": server.port,
+                "certificate": rule,
+            })));
+        }
         let host = report::escaped(&server.host.to_string());
         files::print(&format!("{host}\t{}\t{rule}", server.port))
     })

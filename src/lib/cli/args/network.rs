@@ -11,7 +11,7 @@ use crate::node::Config;
 pub struct NetworkOptions {
     /// Ask the resolver at URL, not those of the node's config
     #[arg(long, value_name = "URL")]
-    resolver: Vec<String>,
+    resolver: Vec<ResolverUrl>,
     /// Believe the authorities in FILE, not those of the system
     #[arg(long, value_name = "FILE")]
     ca: Option<PathBuf>,
@@ -25,8 +25,7 @@ impl NetworkOptions {
     pub fn network(&self, config: Option<&Config>) -> Result<Network, binding::Error> {
         let mut network = config.map_or_else(|| Ok(Network::default()), Network::of_config)?;
         if !self.resolver.is_empty() {
-            let urls = self.resolver.iter().map(|url| url.parse::<ResolverUrl>());
-            network.resolvers = urls.collect::<Result<_, _>>()?;
+            network.resolvers.clone_from(&self.resolver);
         }
         if let Some(path) = &self.ca {
             network.authorities = Authorities::from_file(path)?;
@@ -64,7 +63,11 @@ mod tests {
         let (b, c) = ("https://127.0.0.2/b", "https://[::1]/c");
         assert_eq!(shown(&["--resolver", b, "--resolver", c]), [b, c]);
         assert!(network(&["--resolver", b]).ok().unwrap().proxy.is_some());
-        assert!(network(&["--resolver", "127.0.0.1"]).is_err());
+        for malformed in ["127.0.0.1", "http://127.0.0.1/a", "foo"] {
+            let args = ["program", "--resolver", malformed];
+            let error = Program::try_parse_from(args).unwrap_err();
+            assert_eq!(error.kind(), clap::error::ErrorKind::ValueValidation);
+        }
         assert!(network(&["--ca", "/nowhere/ca.pem"]).is_err());
     }
 }
