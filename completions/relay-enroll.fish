@@ -7,7 +7,7 @@ complete -c relay-enroll -l passphrase-file -d 'Open encrypted keys with the pas
 complete -c relay-enroll -l passphrase-fd -d 'Open encrypted keys with the passphrase that descriptor N gives' -r -f
 complete -c relay-enroll -s o -l output -d 'Write to FILE, which appears only when it is complete' -r -F
 complete -c relay-enroll -l resolver -d 'Ask the resolver at URL, not those of the node\'s config' -r -f
-complete -c relay-enroll -l ca -d 'Believe the authorities in FILE, not those of the system' -r -F
+complete -c relay-enroll -l ca -d 'Believe the authorities in FILE, not those of the node\'s config or the system' -r -F
 complete -c relay-enroll -l now -d 'Use TIME (RFC 3339) instead of the system clock' -r -f
 complete -c relay-enroll -l local -d 'Register an endpoint with the gateway on this machine [default: 127.0.0.1:13276]'
 complete -c relay-enroll -s n -l dry-run -d 'Print where it would connect to, and connect to no gateway'

@@ -6,7 +6,7 @@ complete -c relay-online -l passphrase-file -d 'Open encrypted keys with the pas
 complete -c relay-online -l passphrase-fd -d 'Open encrypted keys with the passphrase that descriptor N gives' -r -f
 complete -c relay-online -l splay -d 'Start at another moment within DURATION, which depends on the node' -r -f
 complete -c relay-online -l resolver -d 'Ask the resolver at URL, not those of the node\'s config' -r -f
-complete -c relay-online -l ca -d 'Believe the authorities in FILE, not those of the system' -r -F
+complete -c relay-online -l ca -d 'Believe the authorities in FILE, not those of the node\'s config or the system' -r -F
 complete -c relay-online -l now -d 'Use TIME (RFC 3339) instead of the system clock' -r -f
 complete -c relay-online -l clock-drift -d 'Allow clocks to differ by up to DURATION [default: 2h]' -r -f
 complete -c relay-online -s n -l dry-run -d 'Print where it would connect to, and connect to no gateway'

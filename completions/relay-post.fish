@@ -5,7 +5,7 @@ complete -c relay-post -l status-fd -d 'Write a line of JSON for each message to
 complete -c relay-post -s N -l node -d 'The node directory [default: `$RELAY_NODE`, else ~/.relay]' -r -f -a '(_relay_complete dir)'
 complete -c relay-post -l splay -d 'Start at another moment within DURATION, which depends on the node' -r -f
 complete -c relay-post -l resolver -d 'Ask the resolver at URL, not those of the node\'s config' -r -f
-complete -c relay-post -l ca -d 'Believe the authorities in FILE, not those of the system' -r -F
+complete -c relay-post -l ca -d 'Believe the authorities in FILE, not those of the node\'s config or the system' -r -F
 complete -c relay-post -l now -d 'Use TIME (RFC 3339) instead of the system clock' -r -f
 complete -c relay-post -l clock-drift -d 'Allow clocks to differ by up to DURATION [default: 2h]' -r -f
 complete -c relay-post -l allow-empty -d 'Accept an empty input'

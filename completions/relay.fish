@@ -144,7 +144,7 @@ complete -c relay -n "__fish_relay_using_subcommand enroll" -l passphrase-file -
 complete -c relay -n "__fish_relay_using_subcommand enroll" -l passphrase-fd -d 'Open encrypted keys with the passphrase that descriptor N gives' -r -f
 complete -c relay -n "__fish_relay_using_subcommand enroll" -s o -l output -d 'Write to FILE, which appears only when it is complete' -r -F
 complete -c relay -n "__fish_relay_using_subcommand enroll" -l resolver -d 'Ask the resolver at URL, not those of the node\'s config' -r -f
-complete -c relay -n "__fish_relay_using_subcommand enroll" -l ca -d 'Believe the authorities in FILE, not those of the system' -r -F
+complete -c relay -n "__fish_relay_using_subcommand enroll" -l ca -d 'Believe the authorities in FILE, not those of the node\'s config or the system' -r -F
 complete -c relay -n "__fish_relay_using_subcommand enroll" -l now -d 'Use TIME (RFC 3339) instead of the system clock' -r -f
 complete -c relay -n "__fish_relay_using_subcommand enroll" -l local -d 'Register an endpoint with the gateway on this machine [default: 127.0.0.1:13276]'
 complete -c relay -n "__fish_relay_using_subcommand enroll" -s n -l dry-run -d 'Print where it would connect to, and connect to no gateway'
@@ -227,7 +227,7 @@ complete -c relay -n "__fish_relay_using_subcommand keygen" -l session-key -d 'O
 complete -c relay -n "__fish_relay_using_subcommand keygen" -l session-key-id -d 'The id of that key, in hexadecimal' -r -f
 complete -c relay -n "__fish_relay_using_subcommand keygen" -l new-passphrase-file -d 'With --change-passphrase: the new passphrase is in FILE' -r -F
 complete -c relay -n "__fish_relay_using_subcommand keygen" -l new-passphrase-fd -d 'With --change-passphrase: descriptor N gives the new passphrase' -r -f
-complete -c relay -n "__fish_relay_using_subcommand keygen" -l set -d 'Write this setting into the config' -r -f -a '(_relay_complete words type= address= group= ttl= clock-drift= session-grace= quota= reserve= resend-after= log= resolver= proxy= direct= direct-for= online-every= online-max-size= online-when=)'
+complete -c relay -n "__fish_relay_using_subcommand keygen" -l set -d 'Write this setting into the config' -r -f -a '(_relay_complete words type= address= group= ttl= clock-drift= session-grace= quota= reserve= resend-after= log= resolver= proxy= ca= direct= direct-for= online-every= online-max-size= online-when=)'
 complete -c relay -n "__fish_relay_using_subcommand keygen" -l now -d 'Use TIME (RFC 3339) instead of the system clock' -r -f
 complete -c relay -n "__fish_relay_using_subcommand keygen" -l passphrase -d 'Encrypt the private keys under the passphrase'
 complete -c relay -n "__fish_relay_using_subcommand keygen" -l change-passphrase -d 'Set, change or remove the passphrase of all private keys of the node'
@@ -252,7 +252,7 @@ complete -c relay -n "__fish_relay_using_subcommand online" -l passphrase-file -
 complete -c relay -n "__fish_relay_using_subcommand online" -l passphrase-fd -d 'Open encrypted keys with the passphrase that descriptor N gives' -r -f
 complete -c relay -n "__fish_relay_using_subcommand online" -l splay -d 'Start at another moment within DURATION, which depends on the node' -r -f
 complete -c relay -n "__fish_relay_using_subcommand online" -l resolver -d 'Ask the resolver at URL, not those of the node\'s config' -r -f
-complete -c relay -n "__fish_relay_using_subcommand online" -l ca -d 'Believe the authorities in FILE, not those of the system' -r -F
+complete -c relay -n "__fish_relay_using_subcommand online" -l ca -d 'Believe the authorities in FILE, not those of the node\'s config or the system' -r -F
 complete -c relay -n "__fish_relay_using_subcommand online" -l now -d 'Use TIME (RFC 3339) instead of the system clock' -r -f
 complete -c relay -n "__fish_relay_using_subcommand online" -l clock-drift -d 'Allow clocks to differ by up to DURATION [default: 2h]' -r -f
 complete -c relay -n "__fish_relay_using_subcommand online" -s n -l dry-run -d 'Print where it would connect to, and connect to no gateway'
@@ -333,7 +333,7 @@ complete -c relay -n "__fish_relay_using_subcommand post" -l status-fd -d 'Write
 complete -c relay -n "__fish_relay_using_subcommand post" -s N -l node -d 'The node directory [default: `$RELAY_NODE`, else ~/.relay]' -r -f -a '(_relay_complete dir)'
 complete -c relay -n "__fish_relay_using_subcommand post" -l splay -d 'Start at another moment within DURATION, which depends on the node' -r -f
 complete -c relay -n "__fish_relay_using_subcommand post" -l resolver -d 'Ask the resolver at URL, not those of the node\'s config' -r -f
-complete -c relay -n "__fish_relay_using_subcommand post" -l ca -d 'Believe the authorities in FILE, not those of the system' -r -F
+complete -c relay -n "__fish_relay_using_subcommand post" -l ca -d 'Believe the authorities in FILE, not those of the node\'s config or the system' -r -F
 complete -c relay -n "__fish_relay_using_subcommand post" -l now -d 'Use TIME (RFC 3339) instead of the system clock' -r -f
 complete -c relay -n "__fish_relay_using_subcommand post" -l clock-drift -d 'Allow clocks to differ by up to DURATION [default: 2h]' -r -f
 complete -c relay -n "__fish_relay_using_subcommand post" -l allow-empty -d 'Accept an empty input'

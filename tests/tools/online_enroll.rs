@@ -403,6 +403,50 @@ fn options_for_a_network_have_their_form_and_their_place() {
 }
 
 #[test]
+fn the_config_names_the_authorities_unless_an_option_does() {
+    let site = site();
+    let config = site.env.text("gateway/config");
+    let set = |ca: &std::path::Path| {
+        let line = format!("ca = {}\n", ca.display());
+        site.env.write("gateway/config", config.clone() + &line);
+    };
+    let enroll = |args: &[&str]| {
+        let url = site.resolver.url();
+        let call = site.env.relay("enroll").args(["-q", "-N", "gateway"]);
+        call.args(["--resolver", &url]).args(args)
+    };
+    set(&site.env.path("ca.pem"));
+    enroll(&[HUB]).ok().quiet();
+    set("/nowhere/ca.pem".as_ref());
+    let said = "/nowhere/ca.pem: ";
+    enroll(&[HUB]).ends(78).says_somewhere(said);
+    enroll(&["--ca", "ca.pem", HUB]).ok().quiet();
+    set("ca.pem".as_ref());
+    enroll(&[HUB]).ends(78).says_somewhere("absolute path");
+}
+
+#[test]
+fn authorities_that_a_variable_names_are_read_or_named() {
+    let site = site();
+    let url = site.resolver.url();
+    let enroll = |file: &str| {
+        let call = site.env.relay("enroll").var("SSL_CERT_FILE", file);
+        let call = call.args(["-q", "-N", "gateway", "--resolver", &url]);
+        call.var("SSL_CERT_DIR", site.env.root())
+    };
+    let said = "SSL_CERT_FILE: /nowhere/ca.pem: ";
+    enroll("/nowhere/ca.pem")
+        .arg(HUB)
+        .ends(78)
+        .says_somewhere(said);
+    let file = site.env.path("ca.pem");
+    enroll(file.to_str().unwrap()).arg(HUB).ok().quiet();
+    // Where they are not used, nothing is wrong.
+    let pinned = ["--pin", &"7".repeat(64), "127.0.0.1:9"];
+    enroll("/nowhere/ca.pem").args(pinned).ends(75);
+}
+
+#[test]
 fn an_endpoint_registers_with_the_gateway_of_its_machine() {
     let env = Env::with_gateways();
     env.make_node("carol", &[]);

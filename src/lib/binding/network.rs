@@ -72,16 +72,22 @@ impl Default for Network {
 }
 
 impl Network {
-    /// The network that the settings of a node describe.
+    /// The network that the settings of a node describe; with `authorities`, these are believed and not those of the
+    /// settings.
     ///
     /// # Errors
     /// [`Error::Setting`] when one cannot be used.
-    pub fn of_config(config: &Config) -> Result<Self, Error> {
-        let network = Self::default();
+    pub fn of_config(config: &Config, authorities: Option<Authorities>) -> Result<Self, Error> {
+        let authorities = match (authorities, config.ca()) {
+            (Some(given), _) => given,
+            (None, Some(path)) => Authorities::from_file(path)?,
+            (None, None) => Authorities::system(),
+        };
         let resolvers: Result<_, Error> = config.resolvers().map(str::parse).collect();
         let network = Self {
             resolvers: resolvers?,
-            ..network
+            authorities,
+            ..Self::default()
         };
         match config.proxy() {
             Some(proxy) => network.with_proxy(proxy),
@@ -465,7 +471,7 @@ mod tests {
 
     #[test]
     fn settings_give_resolvers_and_a_proxy() {
-        let config = |text: &str| Network::of_config(&Config::parse(text).unwrap());
+        let config = |text: &str| Network::of_config(&Config::parse(text).unwrap(), None);
         let text = "resolver = https://127.0.0.1/a\nresolver = https://127.0.0.2/b\nproxy = http://127.0.0.1:9\n";
         let network = config(text).unwrap();
         let urls: Vec<String> = network.resolvers.iter().map(ToString::to_string).collect();

@@ -4,7 +4,7 @@
 //! gateways run behind proxies of any age.
 
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
@@ -48,6 +48,8 @@ const MAX_NAMES: usize = 4;
 pub struct Authorities {
     /// `None` for those of the system.
     given: Option<Arc<RootCertStore>>,
+    /// A variable, and the file that it names for the system's.
+    named: Option<(&'static str, PathBuf)>,
 }
 
 impl Authorities {
@@ -94,6 +96,25 @@ impl Authorities {
         }
         Ok(Self {
             given: Some(Arc::new(roots)),
+            named: None,
+        })
+    }
+
+    /// Has a file that `variable` names for the authorities of the system be readable, if these are used. Otherwise what
+    /// is elsewhere would be used in its place, without a word.
+    pub fn expect_file(&mut self, variable: &'static str, path: PathBuf) {
+        self.named = Some((variable, path));
+    }
+
+    /// Checks that the system's authorities are those that somebody named.
+    fn check_named(&self) -> Result<(), Error> {
+        let Some((variable, path)) = &self.named else {
+            return Ok(());
+        };
+        let read = disk::files::read(path, FileRole::Keys, MAX_AUTHORITIES);
+        read.map(drop).map_err(|error| Error::Setting {
+            what: format!("{variable}: {}", path.display()),
+            problem: error.to_string(),
         })
     }
 
@@ -102,6 +123,7 @@ impl Authorities {
         if let Some(given) = &self.given {
             return Ok(Arc::clone(given));
         }
+        self.check_named()?;
         let loaded = SYSTEM.get_or_init(load_system_roots).clone();
         loaded.map_err(|problem| Error::Setting {
             what: "authorities of the system".to_owned(),

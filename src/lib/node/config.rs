@@ -12,7 +12,7 @@ use crate::disk::Group;
 use crate::ramf::{InternetAddress, limits};
 
 /// Every setting except `clock`, in the order in which they are written.
-pub const KEYS: [&str; 17] = [
+pub const KEYS: [&str; 18] = [
     "type",
     "address",
     "group",
@@ -25,6 +25,7 @@ pub const KEYS: [&str; 17] = [
     "log",
     "resolver",
     "proxy",
+    "ca",
     "direct",
     "direct-for",
     "online-every",
@@ -258,6 +259,12 @@ impl Config {
         self.get("proxy")
     }
 
+    /// The file of authorities whose certificates of servers are believed, if it is not to be the system's.
+    #[must_use]
+    pub fn ca(&self) -> Option<&Path> {
+        self.get("ca").map(Path::new)
+    }
+
     /// Whether parcels go to nodes with an Internet address directly; they do not by default.
     #[must_use]
     pub fn direct(&self) -> Direct {
@@ -333,6 +340,9 @@ fn check(key: &str, value: &str) -> Result<(), Error> {
         RESOLVER => Err(problem(key, "not https://HOST/PATH")),
         "proxy" if is_url(value, "http://") => Ok(()),
         "proxy" => Err(problem(key, "not http://HOST:PORT")),
+        // Programs of this node are started in any directory.
+        "ca" if value.starts_with('/') => Ok(()),
+        "ca" => Err(problem(key, "not the absolute path of a file")),
         "direct" => value.parse::<Direct>().map(drop),
         "direct-for" => duration(SignedDuration::from_secs(i64::from(limits::MAX_TTL))),
         "online-every" => duration(SignedDuration::from_hours(365 * 24)),

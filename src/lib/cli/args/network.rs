@@ -6,13 +6,16 @@ use crate::binding::tls::Authorities;
 use crate::binding::{self, Network, address::ResolverUrl};
 use crate::node::Config;
 
+/// The variable that names the file of the system's authorities.
+const SYSTEM_FILE: &str = "SSL_CERT_FILE";
+
 /// `--resolver` and `--ca`, for programs that use a network.
 #[derive(Debug, Default, clap::Args)]
 pub struct NetworkOptions {
     /// Ask the resolver at URL, not those of the node's config
     #[arg(long, value_name = "URL")]
     resolver: Vec<ResolverUrl>,
-    /// Believe the authorities in FILE, not those of the system
+    /// Believe the authorities in FILE, not those of the node's config or the system
     #[arg(long, value_name = "FILE")]
     ca: Option<PathBuf>,
 }
@@ -23,12 +26,13 @@ impl NetworkOptions {
     /// # Errors
     /// When a setting or option cannot be used, or the file of authorities cannot be read.
     pub fn network(&self, config: Option<&Config>) -> Result<Network, binding::Error> {
-        let mut network = config.map_or_else(|| Ok(Network::default()), Network::of_config)?;
+        let given = self.ca.as_deref().map(Authorities::from_file).transpose()?;
+        let mut network = Network::of_config(config.unwrap_or(&Config::default()), given)?;
         if !self.resolver.is_empty() {
             network.resolvers.clone_from(&self.resolver);
         }
-        if let Some(path) = &self.ca {
-            network.authorities = Authorities::from_file(path)?;
+        if let Some(path) = std::env::var_os(SYSTEM_FILE).filter(|path| !path.is_empty()) {
+            network.authorities.expect_file(SYSTEM_FILE, path.into());
         }
         Ok(network)
     }
@@ -69,5 +73,8 @@ mod tests {
             assert_eq!(error.kind(), clap::error::ErrorKind::ValueValidation);
         }
         assert!(network(&["--ca", "/nowhere/ca.pem"]).is_err());
+        let config = Config::parse("ca = /nowhere/ca.pem\n").unwrap();
+        let unread = NetworkOptions::default().network(Some(&config));
+        assert!(unread.is_err());
     }
 }
