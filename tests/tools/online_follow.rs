@@ -4,6 +4,7 @@ use std::io::Read as _;
 use std::process::Child;
 use std::time::{Duration, Instant};
 
+use jiff::SignedDuration;
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::online::collecting::{Session, Step};
@@ -11,7 +12,7 @@ use crate::online::gateway::Event;
 use crate::online::gateway::Place;
 use crate::online::site::{Site, node_id};
 use crate::online::{Answer, Fault};
-use crate::testenv::{Call, Env};
+use crate::testenv::{Call, Env, forged};
 
 /// Only a fault takes this long.
 const LIMIT: Duration = Duration::from_secs(30);
@@ -27,7 +28,13 @@ impl Follower {
     }
 
     /// Ends it as a service manager does. Returns its status, how long it took, and its diagnostics.
-    fn stop(mut self) -> (Option<i32>, Duration, String) {
+    fn stop(self) -> (Option<i32>, Duration, String) {
+        let (status, took, said, _) = self.stop_and_read();
+        (status, took, said)
+    }
+
+    /// The same, and its standard output.
+    fn stop_and_read(mut self) -> (Option<i32>, Duration, String, String) {
         let mut child = self.0.take().unwrap();
         let pid = Pid::from_child(&child);
         let started = Instant::now();
@@ -35,13 +42,12 @@ impl Follower {
         let status = child.wait().unwrap();
         let took = started.elapsed();
         let mut said = String::new();
-        child
-            .stderr
-            .take()
-            .unwrap()
-            .read_to_string(&mut said)
-            .unwrap();
-        (status.code(), took, said)
+        let mut stderr = child.stderr.take().unwrap();
+        stderr.read_to_string(&mut said).unwrap();
+        let mut printed = String::new();
+        let mut stdout = child.stdout.take().unwrap();
+        stdout.read_to_string(&mut printed).unwrap();
+        (status.code(), took, said, printed)
     }
 }
 
@@ -271,4 +277,39 @@ fn a_follower_ends_soon_whatever_a_server_makes_it_wait_for() {
     println!("stopped in {took:?}");
     assert!(took < Duration::from_secs(20), "{took:?}");
     assert_eq!(site.waiting("mallory").len(), 1);
+}
+
+#[test]
+fn what_is_not_named_is_counted() {
+    let site = site();
+    let junk = (0..25).map(|at| Step::DeliverAs(format!("junk{at}"), b"junk".to_vec()));
+    let parcel = site.env.parcel("bob", "gateway", b"early");
+    let early = forged(&parcel, "bob", |it| {
+        it.fields.date += SignedDuration::from_hours(24);
+    });
+    let left = (0..10).map(|at| Step::DeliverAs(format!("early{at}"), early.clone()));
+    let steps = left.chain(junk).chain([Step::Acknowledgements(25)]);
+    site.gateway
+        .collect_next(Session::after_handshake(steps.chain([Step::OnlyPings])));
+    let follower = Follower::start(site.online("gateway").arg("--json"));
+    site.gateway
+        .journal()
+        .wait("all junk is acknowledged", |all| {
+            let acknowledged = |it: &&Event| matches!(it, Event::Acknowledged(..));
+            all.iter().filter(acknowledged).count() == 25
+        });
+    let (status, _, said, printed) = follower.stop_and_read();
+    assert_eq!(status, Some(0), "{said}");
+    let said = lines(&said);
+    let count = |text: &str| said.iter().filter(|it| it.contains(text)).count();
+    assert_eq!(count("refused for good"), 20, "{said:#?}");
+    assert_eq!(count("delivery early"), 8, "{said:#?}");
+    assert_eq!(count("5 more parcels were refused"), 1, "{said:#?}");
+    assert_eq!(count("2 more parcels were left with a gateway"), 1);
+    let last: serde_json::Value = serde_json::from_str(printed.lines().last().unwrap()).unwrap();
+    assert_eq!(
+        (&last["rejected"], &last["left"]),
+        (&25.into(), &10.into()),
+        "{last}"
+    );
 }

@@ -72,7 +72,7 @@ pub fn follow(
     if locked.is_empty() {
         return Ok(());
     }
-    let log = Mutex::new(OnlineLog::new(json));
+    let log = Mutex::new(OnlineLog::following(json));
     let cutoff = Cutoff::default();
     // An error of one thread ends all.
     let failed = AtomicBool::new(false);
@@ -97,7 +97,8 @@ pub fn follow(
                 })
             })
             .collect();
-        let routed = route_on(spool, options.1, &goes_on);
+        let tell_more = || mutex::lock(&log).tell_more(Instant::now());
+        let routed = route_on(spool, options.1, &goes_on, &tell_more);
         failed.fetch_or(routed.is_err(), Ordering::Relaxed);
         // A server may take long over what it was asked for. What it has not acknowledged by then stays.
         let ending = Instant::now();
@@ -251,13 +252,19 @@ impl Follower<'_> {
     }
 }
 
-/// Routes what comes into `in`, until the run is to end.
-fn route_on(spool: &Spool, clock: &ClockArgs, goes_on: &dyn Fn() -> bool) -> anyhow::Result<()> {
+/// Routes what comes into `in`, until the run is to end. `tell_more` is called from time to time.
+fn route_on(
+    spool: &Spool,
+    clock: &ClockArgs,
+    goes_on: &dyn Fn() -> bool,
+    tell_more: &dyn Fn(),
+) -> anyhow::Result<()> {
     let arrivals = spool.make(QueueId::In)?;
     let watch = DirWatch::of(&[arrivals.dir()]);
     let mut last: Option<(Instant, Option<SystemTime>)> = None;
     let mut is_woken = false;
     while goes_on() {
+        tell_more();
         // Of another machine's changes on a network file system only the time of the directory tells.
         let modified = follow::time_of_change(arrivals.dir());
         let is_new = is_woken || last.is_none_or(|(_, seen)| seen != modified);

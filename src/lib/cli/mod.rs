@@ -13,6 +13,8 @@ pub mod slips; // of a command line
 pub mod clock;
 pub mod files;
 mod limited; // at most so many lines on standard error
+#[cfg(feature = "online")]
+mod hourly; // in an hour
 pub mod input_ref; // where a message was read
 pub mod outcome;
 pub mod named_files; // which are read, and are not replaced

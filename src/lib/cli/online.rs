@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use jiff::{SignedDuration, Timestamp};
 
 use super::errors::Postponed;
+use super::hourly::HourlyLimit;
 use super::input_ref::InputRef;
 use super::limited::Limited;
 use super::outcome::Outcome;
@@ -18,8 +19,11 @@ use crate::kind::ErrorKind;
 use crate::spool::Spool;
 use crate::spool::hosts::HostFailure;
 
-/// How many parcels that were refused or left are named in a run.
+/// How many parcels that were refused are named in a run, or in an hour of one that goes on.
 const MAX_NAMED: usize = 20;
+
+/// How many of each other kind are named in an hour of a run that goes on, beside so many that were refused.
+const MAX_LEFT: usize = 8;
 
 /// How often an error that goes on is reported with `-q`.
 const REPORT_EVERY: SignedDuration = SignedDuration::from_hours(24);
@@ -73,9 +77,59 @@ pub struct OnlineLog {
     is_unresolved: bool,
     /// What was reported of each address, in a run that goes on.
     troubles: BTreeMap<String, Troubles>,
+    /// What is named in such a run.
+    hourly: Option<HourlyNames>,
+}
+
+/// The parcels that are named in a run that goes on.
+#[derive(Debug)]
+struct HourlyNames {
+    refused: HourlyLimit,
+    left: HourlyLimit,
+    kept: HourlyLimit,
+}
+
+impl HourlyNames {
+    const fn new() -> Self {
+        Self {
+            refused: HourlyLimit::new(MAX_NAMED),
+            left: HourlyLimit::new(MAX_LEFT),
+            kept: HourlyLimit::new(MAX_LEFT),
+        }
+    }
+
+    /// Says how many were not named, each time with `take` of their limit.
+    fn tell_more(&mut self, take: impl Fn(&mut HourlyLimit) -> Option<usize>) {
+        for (limit, what) in [
+            (&mut self.refused, "refused"),
+            (&mut self.left, "left with a gateway"),
+            (&mut self.kept, "not taken"),
+        ] {
+            if let Some(more) = take(limit) {
+                let parcels = counted(more, "more parcel was", "more parcels were");
+                report::warn(&format!("{parcels} {what}"));
+            }
+        }
+    }
 }
 
 impl OnlineLog {
+    /// Starts without events, for a run that goes on until it is stopped.
+    #[must_use]
+    pub fn following(json: bool) -> Self {
+        Self {
+            hourly: Some(HourlyNames::new()),
+            ..Self::new(json)
+        }
+    }
+
+    /// Says how many parcels were not named in an hour that is over.
+    pub fn tell_more(&mut self, now: Instant) {
+        if let Some(hourly) = &mut self.hourly {
+            hourly.tell_more(|limit| limit.take_over(now));
+        }
+    }
+
     /// Starts without events. With `json`, a line is printed for each.
     #[must_use]
     pub fn new(json: bool) -> Self {
@@ -86,6 +140,7 @@ impl OnlineLog {
             outcome: Outcome::default(),
             is_unresolved: false,
             troubles: BTreeMap::new(),
+            hourly: None,
         }
     }
 
@@ -102,7 +157,10 @@ impl OnlineLog {
             }
             files::print_line(&json::line(&line))?;
         }
-        self.outcome.take();
+        self.tell_more(Instant::now());
+        if self.hourly.is_none() {
+            self.outcome.take();
+        }
         match event {
             OnlineEvent::Accepted { name, id, .. } => moved("accepted", &name, &id, gateway),
             OnlineEvent::Collected { name, id, .. } => moved("collected", &name, &id, gateway),
@@ -118,19 +176,40 @@ impl OnlineLog {
                 );
             }
             OnlineEvent::Left { delivery, error } => {
-                let place = InputRef::named(format!("{gateway}: delivery {delivery}"));
-                return self.outcome.done_in(gateway, &place, Err(error.into()));
+                let what = format!("{gateway}: delivery {delivery}");
+                return self.failed(gateway, what, error, |hourly| &mut hourly.left);
             }
             OnlineEvent::Kept { what, error } => {
-                let place = InputRef::named(what);
-                return self.outcome.done_in(gateway, &place, Err(error.into()));
+                return self.failed(gateway, what, error, |hourly| &mut hourly.kept);
             }
         }
         Ok(())
     }
 
+    /// Reports what may succeed another time. In a run that goes on it is no failure of the run.
+    fn failed(
+        &mut self,
+        gateway: &str,
+        what: String,
+        error: Error,
+        limit: fn(&mut HourlyNames) -> &mut HourlyLimit,
+    ) -> anyhow::Result<()> {
+        let Some(hourly) = &mut self.hourly else {
+            let place = InputRef::named(what);
+            return self.outcome.done_in(gateway, &place, Err(error.into()));
+        };
+        if limit(hourly).admit(Instant::now()) {
+            report::failure(Some(&what), &error.into());
+        }
+        Ok(())
+    }
+
     fn warn(&mut self, what: &str, error: &Error) {
-        if self.named.admit() {
+        let is_named = match &mut self.hourly {
+            Some(hourly) => hourly.refused.admit(Instant::now()),
+            None => self.named.admit(),
+        };
+        if is_named {
             report::warn(&format!("{what}: {}", report::text_of_error(error)));
         }
     }
@@ -223,7 +302,10 @@ impl OnlineLog {
     ///
     /// # Errors
     /// That of the run.
-    pub fn finish_following(self, ended: anyhow::Result<()>) -> anyhow::Result<()> {
+    pub fn finish_following(mut self, ended: anyhow::Result<()>) -> anyhow::Result<()> {
+        if let Some(hourly) = &mut self.hourly {
+            hourly.tell_more(HourlyLimit::take);
+        }
         if self.is_printed {
             files::print_line(&json::line(&describe::online_summary(&self.tally)))?;
         }
