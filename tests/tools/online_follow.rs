@@ -10,7 +10,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use crate::online::collecting::{Session, Step};
 use crate::online::gateway::Event;
 use crate::online::gateway::Place;
-use crate::online::site::{Site, node_id};
+use crate::online::site::{Site, each_at_once, node_id};
 use crate::online::{Answer, Fault};
 use crate::testenv::{Call, Env, forged};
 
@@ -312,4 +312,35 @@ fn what_is_not_named_is_counted() {
         (&25.into(), &10.into()),
         "{last}"
     );
+}
+
+/// A change of a file that fails once, anywhere: it is tried again.
+#[test]
+fn a_shortage_that_passes_ends_no_follower() {
+    let made = Env::with_gateways();
+    made.introduce("bob", "gateway", &[]);
+    let parcel = made.parcel("bob", "gateway", b"hello");
+    let follow = |site: &Site, fault: &str| {
+        site.gateway.post(node_id("gateway"), parcel.clone());
+        let call = site.online("gateway").arg("-q");
+        let follower = Follower::start(call.var("RELAY_FAULT", fault));
+        until("the parcel is at home", || at_home(site) == 1);
+        let (status, _, said) = follower.stop();
+        assert_eq!(status, Some(0), "{fault}: {said}");
+        assert!(lines(&said).len() <= 1, "{fault}: {said}");
+        said
+    };
+    let site = Site::copy_of(&made);
+    let trace = site.env.path("trace");
+    follow(&site, &format!("trace:{}", trace.display()));
+    let trace = site.env.text("trace");
+    // Not those of its start and of its end.
+    let is_first = |line: &str| line.contains("/spool/in/") || line.contains("/spool/tmp/");
+    let first = trace.lines().position(is_first).unwrap() + 1;
+    let last = trace.lines().count() - 2;
+    let steps = [0, 1, 2, 3].map(|it| first + it * (last - first) / 4);
+    each_at_once(steps, |step| {
+        let said = follow(&Site::copy_of(&made), &format!("ENOSPC:{step}"));
+        println!("{step}: {said}");
+    });
 }

@@ -12,7 +12,7 @@ use super::online::OnlineLog;
 use super::report;
 use super::route_run::RouteTerms;
 use super::routing::RouteReport;
-use super::status::Reported;
+use super::status::{self, Reported, Status};
 use crate::binding::connect::Connector;
 use crate::binding::online::exchange::OnlineContext;
 use crate::binding::online::follow::{self, FollowEvent, FollowReport, Pauses};
@@ -97,8 +97,13 @@ pub fn follow(
                 })
             })
             .collect();
-        let tell_more = || mutex::lock(&log).tell_more(Instant::now());
-        let routed = route_on(spool, options.1, &goes_on, &tell_more);
+        let arrivals = ArrivalRouter {
+            spool,
+            clock: options.1,
+            log: &log,
+            goes_on: &goes_on,
+        };
+        let routed = arrivals.run();
         failed.fetch_or(routed.is_err(), Ordering::Relaxed);
         // A server may take long over what it was asked for. What it has not acknowledged by then stays.
         let ending = Instant::now();
@@ -125,6 +130,7 @@ pub fn follow(
 #[derive(Default)]
 struct FollowPauses {
     looking_up: Pauses,
+    starting: Pauses,
     submitting: Pauses,
     collecting: Pauses,
 }
@@ -147,7 +153,8 @@ impl Follower<'_> {
                 Ok(connectors) => {
                     pauses.looking_up.reset();
                     for connector in &connectors {
-                        self.with(connector, &mut pauses)?;
+                        self.with(connector, &mut pauses)
+                            .or_else(|error| self.fail(error, &mut pauses))?;
                     }
                 }
                 // What was to be found is not needed any more.
@@ -159,6 +166,14 @@ impl Follower<'_> {
                 }
             }
         }
+        Ok(())
+    }
+
+    /// Pauses after an error, and ends the run if it is of this node and does not pass by itself.
+    fn fail(&self, error: anyhow::Error, pauses: &mut FollowPauses) -> anyhow::Result<()> {
+        self.trouble(error.downcast::<Error>()?)?;
+        let pause = pauses.starting.next(follow::random());
+        follow::sleep(self.goes_on, pause);
         Ok(())
     }
 
@@ -244,7 +259,7 @@ impl Follower<'_> {
         }
     }
 
-    /// Reports an error once, and ends the run if it is of this node.
+    /// Reports an error once, and ends the run if it is of this node and does not pass by itself.
     fn trouble(&self, error: Error) -> anyhow::Result<()> {
         let now = self.options.1.now(Some(self.spool.owner().config()))?;
         let mut log = mutex::lock(self.log);
@@ -252,49 +267,91 @@ impl Follower<'_> {
     }
 }
 
-/// Routes what comes into `in`, until the run is to end. `tell_more` is called from time to time.
-fn route_on(
-    spool: &Spool,
-    clock: &ClockArgs,
-    goes_on: &dyn Fn() -> bool,
-    tell_more: &dyn Fn(),
-) -> anyhow::Result<()> {
-    let arrivals = spool.make(QueueId::In)?;
-    let watch = DirWatch::of(&[arrivals.dir()]);
-    let mut last: Option<(Instant, Option<SystemTime>)> = None;
-    let mut is_woken = false;
-    while goes_on() {
-        tell_more();
-        // Of another machine's changes on a network file system only the time of the directory tells.
-        let modified = follow::time_of_change(arrivals.dir());
-        let is_new = is_woken || last.is_none_or(|(_, seen)| seen != modified);
-        let since = last.map(|(at, _)| at.elapsed());
-        let is_soon = since.is_some_and(|since| since < ROUTE_EVERY);
-        let is_old = since.is_none_or(|since| since >= ROUTE_AGAIN);
-        if (is_new || is_old) && !is_soon {
-            let started = Instant::now();
-            is_woken = false;
-            if spool.count(QueueId::In)? > 0 && !route(spool, clock)? {
-                // Another run moves messages now.
-                let _ = watch.wait(ROUTE_BUSY);
-                is_woken = true;
-                continue;
-            }
-            // Of before, since a message may have come meanwhile.
-            last = Some((started, modified));
-            continue;
-        }
-        let rest = since.map_or(ROUTE_EVERY, |since| ROUTE_EVERY.saturating_sub(since));
-        is_woken |= watch.wait(if is_new && is_soon { rest } else { LOOK_EVERY });
-    }
-    Ok(())
+/// Routes what comes into `in`, and says from time to time what was not named.
+struct ArrivalRouter<'a> {
+    spool: &'a Spool,
+    clock: &'a ClockArgs,
+    log: &'a Mutex<OnlineLog>,
+    goes_on: &'a (dyn Fn() -> bool + Sync),
 }
 
-/// Routes once; false if another run holds the lock. What cannot be routed was reported, and ends nothing.
-fn route(spool: &Spool, clock: &ClockArgs) -> anyhow::Result<bool> {
+impl ArrivalRouter<'_> {
+    /// Routes until the run is to end.
+    fn run(&self) -> anyhow::Result<()> {
+        let mut pauses = Pauses::default();
+        loop {
+            let started = Instant::now();
+            let Err(error) = self.route_on() else {
+                return Ok(());
+            };
+            if started.elapsed() >= ROUTE_AGAIN {
+                pauses.reset();
+            }
+            let now = self.clock.now(Some(self.spool.owner().config()))?;
+            mutex::lock(self.log).trouble(self.spool, "", error, now)?;
+            follow::sleep(self.goes_on, pauses.next(follow::random()));
+        }
+    }
+
+    /// Routes until the run is to end or something fails.
+    fn route_on(&self) -> Result<(), Error> {
+        let arrivals = self.spool.make(QueueId::In)?;
+        let watch = DirWatch::of(&[arrivals.dir()]);
+        let mut last: Option<(Instant, Option<SystemTime>)> = None;
+        let mut is_woken = false;
+        let mut pauses = Pauses::default();
+        while (self.goes_on)() {
+            mutex::lock(self.log).tell_more(Instant::now());
+            // Of another machine's changes on a network file system only the time of the directory tells.
+            let modified = follow::time_of_change(arrivals.dir());
+            let is_new = is_woken || last.is_none_or(|(_, seen)| seen != modified);
+            let since = last.map(|(at, _)| at.elapsed());
+            let is_soon = since.is_some_and(|since| since < ROUTE_EVERY);
+            let is_old = since.is_none_or(|since| since >= ROUTE_AGAIN);
+            if (is_new || is_old) && !is_soon {
+                let started = Instant::now();
+                is_woken = false;
+                if self.spool.count(QueueId::In)? > 0 {
+                    match route(self.spool, self.clock)? {
+                        RouteEnd::Done => pauses.reset(),
+                        RouteEnd::Busy => {
+                            let _ = watch.wait(ROUTE_BUSY);
+                            is_woken = true;
+                            continue;
+                        }
+                        RouteEnd::Failed => {
+                            follow::sleep(self.goes_on, pauses.next(follow::random()));
+                            is_woken = true;
+                            continue;
+                        }
+                    }
+                }
+                // Of before, since a message may have come meanwhile.
+                last = Some((started, modified));
+                continue;
+            }
+            let rest = since.map_or(ROUTE_EVERY, |since| ROUTE_EVERY.saturating_sub(since));
+            is_woken |= watch.wait(if is_new && is_soon { rest } else { LOOK_EVERY });
+        }
+        Ok(())
+    }
+}
+
+/// How a run that routes ended.
+enum RouteEnd {
+    /// What cannot be routed was reported.
+    Done,
+    /// Another run moves messages now.
+    Busy,
+    /// Reading or writing failed, which was reported.
+    Failed,
+}
+
+/// Routes once. What cannot be routed ends nothing.
+fn route(spool: &Spool, clock: &ClockArgs) -> Result<RouteEnd, Error> {
     let lock = match spool.lock() {
         Ok(lock) => lock,
-        Err(spool::Error::Locked) => return Ok(false),
+        Err(spool::Error::Locked) => return Ok(RouteEnd::Busy),
         Err(error) => return Err(error.into()),
     };
     let owner = spool.owner();
@@ -307,11 +364,15 @@ fn route(spool: &Spool, clock: &ClockArgs) -> anyhow::Result<bool> {
         time,
         commands: RunOptions::default(),
     };
-    match terms.run(lock, RouteReport::new(owner, &time, false)) {
-        Err(error) if !error.is::<Reported>() => {
-            report::failure(None, &error);
-            Ok(true)
-        }
-        _ => Ok(true),
+    let Err(error) = terms.run(lock, RouteReport::new(owner, &time, false)) else {
+        return Ok(RouteEnd::Done);
+    };
+    if !error.is::<Reported>() {
+        report::failure(None, &error);
     }
+    Ok(if status::status(&error) == Status::IO {
+        RouteEnd::Failed
+    } else {
+        RouteEnd::Done
+    })
 }

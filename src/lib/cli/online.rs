@@ -15,7 +15,7 @@ use super::{files, online_hints, report};
 use crate::binding::Error;
 use crate::binding::online::{OnlineEvent, OnlineTally};
 use crate::describe::{self, json};
-use crate::kind::ErrorKind;
+use crate::kind::{DiskCause, ErrorKind};
 use crate::spool::Spool;
 use crate::spool::hosts::HostFailure;
 
@@ -261,10 +261,11 @@ impl OnlineLog {
         Ok(())
     }
 
-    /// Reports an error of a run that goes on, once a day unless it was well meanwhile, and notes it in the spool.
+    /// Reports an error of a run that goes on, once a day unless it was well meanwhile. That of a server or the way to it
+    /// is noted in the spool.
     ///
     /// # Errors
-    /// The error, if it is of this node and not of a server or the way to it.
+    /// The error, if it is of this node and does not pass by itself.
     pub fn trouble(
         &mut self,
         spool: &Spool,
@@ -272,13 +273,16 @@ impl OnlineLog {
         error: Error,
         now: Timestamp,
     ) -> anyhow::Result<()> {
-        if !is_of_network(&error) {
+        let is_of_network = is_of_network(&error);
+        if !is_of_network && !is_shortage(&error) {
             return Err(error.into());
         }
         let remedy = remedy(&error, address);
         let error = anyhow::Error::from(error);
         let text = report::text_of(&error);
-        note(spool, address, &error, now);
+        if is_of_network {
+            note(spool, address, &error, now);
+        }
         let troubles = self.troubles.entry(address.to_owned()).or_default();
         if troubles.is_new(&text, now) {
             match remedy {
@@ -415,6 +419,19 @@ fn is_of_network(error: &Error) -> bool {
     matches!(
         error.kind(),
         ErrorKind::Unreachable | ErrorKind::Refused | ErrorKind::Protocol
+    )
+}
+
+/// Whether this system lacks something for now: space, files, memory, or a lock.
+fn is_shortage(error: &Error) -> bool {
+    matches!(
+        error.kind(),
+        ErrorKind::Busy
+            | ErrorKind::Full
+            | ErrorKind::Disk {
+                cause: DiskCause::Full,
+                ..
+            }
     )
 }
 
