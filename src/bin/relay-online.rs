@@ -1,6 +1,7 @@
 //! relay-online: exchanges parcels with this node's gateways over a network.
 
 use std::process::ExitCode;
+use std::sync::{Mutex, PoisonError};
 
 use clap::Parser;
 use jiff::{SignedDuration, Timestamp};
@@ -13,6 +14,7 @@ use relaynet::cli::online::OnlineLog;
 use relaynet::cli::online_when::NetworkLeave;
 use relaynet::cli::{self, files, following, report};
 use relaynet::node::config::parse_duration;
+use relaynet::pipeline::mutex::lock;
 use relaynet::spool::Spool;
 
 /// Exchange parcels with this node's gateways over a network
@@ -72,12 +74,13 @@ fn online(args: &Args) -> anyhow::Result<()> {
     if args.follow {
         return following::follow(&spool, &found, (&args.network, &args.clock), args.json);
     }
-    let mut log = OnlineLog::new(args.json);
+    let log = Mutex::new(OnlineLog::new(args.json));
     let leave = NetworkLeave::of(owner.config());
-    let ended = found
-        .iter()
-        .try_for_each(|gateway| exchange(args, &spool, gateway, (&leave, &mut log)));
-    log.finish(ended)
+    let ended = gateways::side_by_side(&found, &|gateway| {
+        exchange(args, &spool, gateway, (&leave, &log))
+    });
+    let log = log.into_inner();
+    log.unwrap_or_else(PoisonError::into_inner).finish(ended)
 }
 
 /// Exchanges with one gateway. One that cannot be reached keeps the others from nothing.
@@ -85,7 +88,7 @@ fn exchange(
     args: &Args,
     spool: &Spool,
     gateway: &OnlineGateway,
-    (leave, log): (&NetworkLeave<'_>, &mut OnlineLog),
+    (leave, log): (&NetworkLeave<'_>, &Mutex<OnlineLog>),
 ) -> anyhow::Result<()> {
     // Another run does it.
     let Some(_lock) = gateways::lock(spool, gateway.id)? else {
@@ -98,7 +101,7 @@ fn exchange(
     if report::is_quiet() {
         let policy = OnlinePolicy::of(config, now);
         if let Some(until) = policy.pause(spool, gateway) {
-            log.left_alone(&gateway.address, until);
+            lock(log).left_alone(&gateway.address, until);
             return Ok(());
         }
         if !policy.is_time(spool, gateway)? {
@@ -107,14 +110,14 @@ fn exchange(
         match leave.is_given() {
             Ok(true) => {}
             Ok(false) => return Ok(()),
-            Err(error) => return log.ended(spool, &gateway.address, Err(error.into()), now),
+            Err(error) => return lock(log).ended(spool, &gateway.address, Err(error.into()), now),
         }
     }
     let exchanged = reach(args, spool, gateway, now).and_then(|(network, servers)| {
         let reached = (&network, &servers[..]);
         gateways::exchange_once(reached, spool, gateway, &args.clock, log)
     });
-    log.ended(spool, &gateway.address, exchanged, now)
+    lock(log).ended(spool, &gateway.address, exchanged, now)
 }
 
 /// The way to a gateway, and its servers.

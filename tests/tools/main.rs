@@ -56,6 +56,7 @@ mod online_enroll;
 #[cfg(feature = "online")]
 mod online_env;
 #[cfg(feature = "online")]
+mod online_fair;
 mod online_follow;
 #[cfg(feature = "online")]
 mod online_full;

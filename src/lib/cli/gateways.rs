@@ -1,5 +1,7 @@
 //! The gateways that a node goes online with.
 
+use std::sync::Mutex;
+
 use jiff::{SignedDuration, Timestamp};
 
 use super::clock::ClockArgs;
@@ -15,9 +17,13 @@ use crate::binding::{CertificateRule, Error, Network, PeerPlace, Server, walk};
 use crate::describe::json;
 use crate::disk::Lock;
 use crate::node::{self, Config, Directory, certificates};
+use crate::pipeline::mutex;
 use crate::pki::{NodeId, Window};
 use crate::spool::wire::{MessageStore as _, SpoolMessages};
 use crate::spool::{QueueId, Spool, Time};
+
+/// The most gateways that parcels are exchanged with at a time.
+const MAX_AT_ONCE: usize = 16;
 
 /// The priority from which a parcel does not wait for the next time.
 const URGENT: u8 = 7;
@@ -190,6 +196,43 @@ pub fn lock(spool: &Spool, gateway: NodeId) -> anyhow::Result<Option<Lock>> {
     Ok(Lock::try_exclusive(&path)?)
 }
 
+/// Exchanges with gateways, with several at a time: one that hangs, or delivers without end, keeps nothing from the
+/// others.
+///
+/// # Errors
+/// The first error of an exchange, after which no other begins.
+pub fn side_by_side(
+    gateways: &[OnlineGateway],
+    exchange: &(dyn Fn(&OnlineGateway) -> anyhow::Result<()> + Sync),
+) -> anyhow::Result<()> {
+    let waiting = Mutex::new(gateways.iter());
+    let next = || mutex::lock(&waiting).next();
+    let work = || -> anyhow::Result<()> {
+        while let Some(gateway) = next() {
+            if let Err(error) = exchange(gateway) {
+                *mutex::lock(&waiting) = [].iter();
+                return Err(error);
+            }
+        }
+        Ok(())
+    };
+    if gateways.len() < 2 {
+        return work();
+    }
+    std::thread::scope(|scope| {
+        let threads = gateways.len().min(MAX_AT_ONCE);
+        let threads: Vec<_> = (0..threads).map(|_| scope.spawn(work)).collect();
+        let mut ended = Ok(());
+        for thread in threads {
+            let worked = thread
+                .join()
+                .unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+            ended = ended.and(worked);
+        }
+        ended
+    })
+}
+
 /// Exchanges once with the first server of a gateway that can be reached.
 ///
 /// # Errors
@@ -199,7 +242,7 @@ pub fn exchange_once(
     spool: &Spool,
     gateway: &OnlineGateway,
     clock: &ClockArgs,
-    log: &mut OnlineLog,
+    log: &Mutex<OnlineLog>,
 ) -> anyhow::Result<()> {
     let mut registered = Registered::with(spool.owner(), gateway.id)?;
     let now = clock.now(Some(spool.owner().config()))?;
@@ -221,7 +264,7 @@ pub fn exchange_once(
             clock: &time,
             goes_on: &|| true,
         };
-        let mut each = |event| log.tell(&gateway.label, event);
+        let mut each = |event| mutex::lock(log).tell(&gateway.label, event);
         match exchange::once(&context, &mut each) {
             Ok(_) => Ok(Ok(())),
             Err(error) => error.downcast::<Error>().map(Err),

@@ -1,7 +1,7 @@
 //! The command of `online-when`, which says whether the network may be used now.
 
-use std::cell::OnceCell;
 use std::ffi::{OsStr, OsString};
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use crate::binding::Error;
@@ -19,7 +19,7 @@ const LIMIT: Duration = Duration::from_secs(30);
 pub struct NetworkLeave<'a> {
     config: &'a Config,
     limit: Duration,
-    answer: OnceCell<LeaveAnswer>,
+    answer: OnceLock<LeaveAnswer>,
 }
 
 /// What the command said.
@@ -40,7 +40,7 @@ impl<'a> NetworkLeave<'a> {
         Self {
             config,
             limit: LIMIT,
-            answer: OnceCell::new(),
+            answer: OnceLock::new(),
         }
     }
 

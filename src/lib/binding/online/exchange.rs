@@ -122,6 +122,7 @@ pub fn collect<E: From<Error>>(
         agrees: &mut agrees,
         goes_on: context.goes_on,
         ends,
+        useless: 0,
     };
     receiving.run(store, socket, each)
 }

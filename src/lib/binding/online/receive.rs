@@ -33,6 +33,10 @@ const QUIET_FOR: Duration = Duration::from_secs(3);
 /// So many parcels are left with a gateway before the rest waits for another connection: each costs memory.
 const MAX_OPEN: usize = 4096;
 
+/// So many deliveries in a row that are refused or were here before end a run that is to end: a gateway could repeat them
+/// for ever.
+const MAX_USELESS: usize = 4096;
+
 /// How collecting ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CollectionEnd {
@@ -56,6 +60,8 @@ pub struct Receiving<'a> {
     pub goes_on: &'a dyn Fn() -> bool,
     /// Whether the gateway ends the stream when everything was sent.
     pub ends: bool,
+    /// How many deliveries in a row brought nothing new; 0 at first.
+    pub useless: usize,
 }
 
 /// A delivery with the verdict on its parcel.
@@ -87,6 +93,9 @@ impl Receiving<'_> {
                 octets = 0;
             }
             if batch.is_empty() && socket.open_deliveries() >= MAX_OPEN {
+                return Ok(CollectionEnd::SomeLeft);
+            }
+            if self.ends && self.useless >= MAX_USELESS {
                 return Ok(CollectionEnd::SomeLeft);
             }
             if !(self.goes_on)() {
@@ -216,12 +225,25 @@ impl Receiving<'_> {
             };
             events.push(event);
         }
+        self.note_use(&events);
         socket.acknowledge(acknowledged.iter().map(String::as_str))?;
         events.into_iter().try_for_each(each)?;
         // A disk that is full or fails does so for all that comes.
         match failed.or(is_full) {
             Some(error) => Err(error.into()),
             None => Ok(()),
+        }
+    }
+
+    /// Counts how many deliveries in a row brought nothing new.
+    fn note_use(&mut self, events: &[OnlineEvent]) {
+        for event in events {
+            self.useless = match event {
+                OnlineEvent::Rejected { .. } | OnlineEvent::CollectedAgain { .. } => {
+                    self.useless.saturating_add(1)
+                }
+                _ => 0,
+            };
         }
     }
 
