@@ -4,6 +4,7 @@ use std::fs;
 
 use crate::full::fill;
 use crate::mounted::Mounted;
+use crate::online::gateway::{Event, Place};
 use crate::online::site::{Site, each_at_once, node_id, put};
 use crate::testenv::{Env, copy_tree, id, sha256};
 
@@ -114,4 +115,34 @@ fn a_reserve_leaves_parcels_with_the_gateway() {
     site.env.write("gateway/config", config);
     site.online("gateway").ok().quiet();
     assert_eq!(site.gateway.acknowledged(), [sha256(&parcel)]);
+}
+
+/// What a server took must be noted. Where that has no room, it would be offered again by each run, over a line that may
+/// cost.
+#[test]
+fn nothing_is_submitted_whose_effects_have_no_room() {
+    let made = Env::with_gateways();
+    let config = made.text("mallory/config");
+    made.write("mallory/config", format!("{config}reserve = 0\n"));
+    let parcel = made.parcel("bob", "alice", b"hello");
+    put(&made, "mallory", parcel.clone());
+    let site = Site::copy_of(&made);
+    site.env.mkdir("small");
+    let Some(_mounted) = Mounted::on(site.env.path("small"), "2m", "online") else {
+        return;
+    };
+    site.env.mkdir("small/mallory");
+    site.env.chmod("small/mallory", 0o700);
+    copy_tree(&site.env.path("mallory"), &site.env.path("small/mallory"));
+    let asked = |it: &Event| matches!(it, Event::Answered(Place::Parcels, _));
+    fill(&site.env, 4096);
+    for _ in 0..2 {
+        let ran = site.online("small/mallory").arg("-q").ends(74);
+        assert_eq!(ran.stderr.lines().count(), 1, "{}", ran.stderr);
+    }
+    assert_eq!(site.gateway.journal().count(asked), 0);
+    fs::remove_file(site.env.path("small/filler")).unwrap();
+    site.online("small/mallory").arg("-q").ok().quiet();
+    assert_eq!(site.gateway.journal().count(asked), 1);
+    assert_eq!(site.gateway.stored(), [sha256(&parcel)]);
 }

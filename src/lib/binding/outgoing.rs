@@ -18,7 +18,7 @@ pub const PAGE: usize = 4096;
 const MAX_FAILURES: usize = 3;
 
 /// The effects of so many answers are stored together, or of those that came within [`STORE_WITHIN`].
-const STORE_TOGETHER: usize = 256;
+pub const STORE_TOGETHER: usize = 256;
 
 /// The longest time between an answer and its effects, unless the server is slower.
 const STORE_WITHIN: Duration = Duration::from_millis(100);

@@ -23,14 +23,20 @@ use super::queue::{Rank, Waiting};
 use super::sent::{Line, SentEvent};
 use super::twin::is_taken;
 use super::{Error, Name, QueueId, Room, Spool};
-use crate::disk::batch::{self, Batch, Staged};
+use crate::disk::batch::{self, Batch, Staged, UnnamedFile};
 use crate::disk::publish::IfExists;
 use crate::disk::{FileRole, OpenFile, files};
 use crate::message::{Item, Pca};
 use crate::node::ReplayKey;
 use crate::node::seen::{self, Memory};
 use crate::pki::NodeId;
-use crate::ramf::SignedMessage;
+use crate::ramf::{Kind, SignedMessage};
+
+/// The octets that effects take on the disk: new files and directories, in blocks.
+const EFFECTS: usize = 16 * 1024;
+
+/// And those of one message: a line of about 450 octets in `sent`, and 32 in the replay memory.
+const EFFECTS_OF_ONE: usize = 512;
 
 /// The messages of a node, for carriers on the wire.
 pub trait MessageStore {
@@ -61,6 +67,13 @@ pub trait MessageStore {
     /// # Errors
     /// When it cannot be opened.
     fn open(&self, message: &Queued) -> Result<Option<OpenFile>, Error>;
+
+    /// Makes sure that the effects for so many messages can be stored, before they are offered to a server. Otherwise each
+    /// run would offer them again, over a line that may cost.
+    ///
+    /// # Errors
+    /// When they cannot.
+    fn prepare(&mut self, messages: usize) -> Result<(), Error>;
 
     /// Performs the effects for messages that a server took: each is noted, counts as passed on, and is removed. All
     /// are on the disk when this returns.
@@ -203,6 +216,8 @@ pub struct SpoolMessages<'a> {
     history: Option<History>,
     /// Whether what killed runs left is synced.
     is_settled: bool,
+    /// Holds the space for the effects of answers until these are stored.
+    prepared: Option<UnnamedFile>,
 }
 
 impl<'a> SpoolMessages<'a> {
@@ -214,6 +229,7 @@ impl<'a> SpoolMessages<'a> {
             room: Room::new(spool.root(), spool.owner().config(), Some(spool)),
             history: None,
             is_settled: false,
+            prepared: None,
         }
     }
 
@@ -402,10 +418,25 @@ impl MessageStore for SpoolMessages<'_> {
         message.waiting.open()
     }
 
+    fn prepare(&mut self, messages: usize) -> Result<(), Error> {
+        if self.prepared.is_none() {
+            let tmp = self.spool.tmp();
+            let manner = self
+                .spool
+                .arriving(Kind::Parcel, IfExists::SameIsSuccess)
+                .written_in(&tmp);
+            let filler = vec![0; EFFECTS + messages.saturating_mul(EFFECTS_OF_ONE)];
+            self.prepared = Some(batch::write(&tmp, &[&filler], &manner)?);
+        }
+        Ok(())
+    }
+
     fn release(&mut self, taken: &[Taken<'_>], now: Timestamp) -> Result<(), Error> {
         if taken.is_empty() {
             return Ok(());
         }
+        // The space is there again.
+        self.prepared = None;
         let lines: Vec<Line> = taken
             .iter()
             .map(|it| it.line(it.event, it.by, now))
@@ -425,6 +456,7 @@ impl MessageStore for SpoolMessages<'_> {
     }
 
     fn set_aside(&mut self, refused: &Taken<'_>, why: &str, now: Timestamp) -> Result<(), Error> {
+        self.prepared = None;
         self.spool
             .note(&[refused.line(SentEvent::Failed, why, now)])?;
         let mut moves = Moves::default();
@@ -562,6 +594,8 @@ mod tests {
             by: "gateway",
         };
         let now = "2027-05-22T10:11:12Z".parse().unwrap();
+        store.prepare(1).unwrap();
+        store.prepare(1).unwrap();
         store.release(std::slice::from_ref(&taken), now).unwrap();
         assert_eq!(store.read(&waiting[0], Vec::new()).unwrap(), None);
         assert!(store.open(&waiting[0]).unwrap().is_none());

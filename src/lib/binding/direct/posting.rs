@@ -134,6 +134,7 @@ impl<E: From<Error>> Posting<'_, E> {
     fn post_by(&mut self, client: &Poster<'_>) -> Result<Result<(), Error>, E> {
         let mut kept = Vec::new();
         let mut ended = Ok(());
+        let together = self.left.len().min(outgoing::STORE_TOGETHER);
         let mut waiting = std::mem::take(&mut self.left).into_iter();
         for (queued, id) in waiting.by_ref() {
             if outgoing::has_expired(&queued, self.context.time) {
@@ -148,6 +149,7 @@ impl<E: From<Error>> Posting<'_, E> {
                 len: opened.size(),
                 read: &|octets, offset| Ok(opened.read_at(octets, offset)?),
             };
+            self.store.prepare(together).map_err(Error::from)?;
             match client.post(parcel) {
                 Ok(ParcelAnswer::Accepted) => {
                     let len = usize::try_from(opened.size()).unwrap_or(usize::MAX);

@@ -121,6 +121,7 @@ impl GatewaySubmission<'_> {
     ) -> Result<(), PageEnd<E>> {
         // Read before they are signed by other threads, and changed after they were sent, both by this thread.
         let store = RefCell::new(store);
+        let together = page.len().min(outgoing::STORE_TOGETHER);
         let mut waiting = page.into_iter().filter(|it| !self.is_left_out(it));
         workers::in_order(
             Bounds::octets(limits::MAX_MESSAGE_LEN),
@@ -142,6 +143,8 @@ impl GatewaySubmission<'_> {
                 if !goes_on() {
                     return Ok(());
                 }
+                let has_room = store.borrow_mut().prepare(together);
+                has_room.map_err(Error::from)?;
                 match send(prepared, client) {
                     Some(sent) => each(&mut **store.borrow_mut(), sent),
                     None => Ok(()),
