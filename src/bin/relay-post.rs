@@ -5,7 +5,8 @@ use std::process::ExitCode;
 use clap::Parser;
 use jiff::SignedDuration;
 
-use relaynet::binding::direct::posting::DirectContext;
+use relaynet::binding::direct::DirectContext;
+use relaynet::binding::direct::turns::TurnLimits;
 use relaynet::cli::args::{NetworkOptions, NodeDir};
 use relaynet::cli::clock::ClockArgs;
 use relaynet::cli::inputs::Inputs;
@@ -71,6 +72,7 @@ fn post(args: &Args) -> anyhow::Result<()> {
         gives_up_after: (config.direct() == Direct::Always).then_some(direct_for),
         // Somebody who looks on wants it now.
         is_patient: report::is_quiet(),
+        turns: TurnLimits::default(),
     };
     if args.dry_run {
         return posting::print_plan(&context, args.json);

@@ -70,6 +70,8 @@ mod pack_cargo;
 mod passphrase;
 mod peers;
 mod post;
+#[cfg(feature = "online")]
+mod post_turns;
 mod purge;
 mod put;
 mod rates;

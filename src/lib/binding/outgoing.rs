@@ -59,11 +59,11 @@ pub struct AcceptedParcel {
 
 /// Stores the effects of a server's answers, several together.
 #[derive(Debug)]
-pub struct AnswerEffects<'a> {
+pub struct AnswerEffects {
     /// The state of a parcel that was taken.
     event: SentEvent,
     /// The name of the server for the senders of parcels.
-    by: &'a str,
+    by: String,
     now: Timestamp,
     accepted: Vec<AcceptedParcel>,
     /// When the first of them was.
@@ -72,11 +72,11 @@ pub struct AnswerEffects<'a> {
     failures: usize,
 }
 
-impl<'a> AnswerEffects<'a> {
+impl AnswerEffects {
     /// For a server that has answered nothing yet. `event` is the state of a parcel that it takes, and `by` its name for
     /// the sender of the parcel.
     #[must_use]
-    pub fn new(event: SentEvent, by: &'a str, now: Timestamp) -> Self {
+    pub fn new(event: SentEvent, by: String, now: Timestamp) -> Self {
         Self {
             event,
             by,
@@ -145,7 +145,7 @@ impl<'a> AnswerEffects<'a> {
             message,
             id,
             event: self.event,
-            by: self.by,
+            by: &self.by,
         }
     }
 }
@@ -183,7 +183,8 @@ mod tests {
 
     #[test]
     fn three_failures_in_a_row_are_the_servers() {
-        let mut effects = AnswerEffects::new(SentEvent::Posted, "a", Timestamp::UNIX_EPOCH);
+        let mut effects =
+            AnswerEffects::new(SentEvent::Posted, "a".to_owned(), Timestamp::UNIX_EPOCH);
         let mut fail = |error: &Error| effects.fail(error);
         let busy = answer(ErrorKind::Unreachable, None);
         let own = not_a_parcel(Kind::Cargo);

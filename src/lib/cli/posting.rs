@@ -11,16 +11,15 @@ use super::outcome::Outcome;
 use super::tally::counted;
 use super::{files, report};
 use crate::binding::address::Service;
-use crate::binding::direct::DirectEvent;
-use crate::binding::direct::posting::{DirectContext, DirectDestination};
-use crate::binding::direct::run::{planned, post_waiting};
+use crate::binding::direct::destination::{DirectDestination, place_of, planned};
+use crate::binding::direct::run::post_waiting;
+use crate::binding::direct::{DirectContext, DirectEvent};
 use crate::binding::parcel_answer::ParcelAnswer;
 use crate::binding::pohttp::Poster;
 use crate::binding::{Error, Network, RequestBody, Server, walk};
 use crate::describe::{self, json};
 use crate::message::Parcel;
 use crate::pipeline::mutex;
-use crate::ramf::InternetAddress;
 use crate::spool::Spool;
 
 /// Reports what becomes of the parcels in `@internet`.
@@ -146,19 +145,6 @@ impl PostLog<'_> {
     }
 }
 
-/// The servers of a parcel's recipient.
-fn servers_of(
-    parcel: &Parcel,
-    network: &Network,
-    now: Timestamp,
-) -> Result<(InternetAddress, Vec<Server>), Error> {
-    let fields = parcel.as_ref().fields();
-    let address = fields.address.clone();
-    let address = address.ok_or_else(|| Error::NoAddress(fields.recipient.to_string()))?;
-    let servers = network.find(Service::ParcelDelivery, &address, None, now)?;
-    Ok((address, servers))
-}
-
 /// Posts the parcels of a stream, without a node and without any memory.
 ///
 /// # Errors
@@ -166,9 +152,10 @@ fn servers_of(
 pub fn post_stream(inputs: &Inputs, network: &Network, now: Timestamp) -> anyhow::Result<()> {
     inputs.each(|message| {
         let parcel = Parcel::parse(message.octets)?;
-        let (address, servers) = servers_of(&parcel, network, now)?;
+        let place = place_of(&parcel, None)?;
+        let servers = network.find_at(Service::ParcelDelivery, &place, None, now)?;
         let octets = parcel.as_ref().octets();
-        let posted = walk::first_reached(&servers, address.as_str(), |server| {
+        let posted = walk::first_reached(&servers, &place.to_string(), |server| {
             let client = Poster::new(network, server, now);
             Ok::<_, Error>(client.and_then(|client| client.post(RequestBody::Octets(octets))))
         });
@@ -187,7 +174,7 @@ pub fn print_plan(context: &DirectContext<'_>, json: bool) -> anyhow::Result<()>
     let mut outcome = Outcome::default();
     for destination in planned(context.spool)? {
         outcome.take();
-        let place = InputRef::named(destination.address.to_string());
+        let place = InputRef::named(destination.address.clone());
         match destination.servers(context) {
             Ok(servers) => {
                 for server in servers {
@@ -208,7 +195,7 @@ fn plan_line(destination: &DirectDestination, server: &Server, is_json: bool) ->
     if is_json {
         return json::line(&serde_json::json!({
             "v": describe::VERSION,
-            "address": address.to_string(),
+            "address": address,
             "host": host,
             "port": server.port,
             "certificate": rule,
@@ -216,7 +203,7 @@ fn plan_line(destination: &DirectDestination, server: &Server, is_json: bool) ->
             "messages": count,
         }));
     }
-    let (address, host) = (report::escaped(address.as_str()), report::escaped(&host));
+    let (address, host) = (report::escaped(address), report::escaped(&host));
     format!(
         "{address}\t{host}\t{}\t{rule}\t{from}\t{count}",
         server.port

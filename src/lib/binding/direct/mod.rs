@@ -1,10 +1,35 @@
 //! What waits for recipients on the Internet goes to their own servers (RS-007).
 
+pub mod turns; // how long one address keeps others waiting
+pub mod destination; // what waits, by address
+mod posting; // what waits for one address
 pub mod run; // all that waits
-pub mod posting; // what waits for one address
 
-use super::Error;
-use crate::spool::Name;
+use jiff::SignedDuration;
+
+use super::{Error, Network};
+use crate::spool::{Name, Spool, Time};
+use turns::TurnLimits;
+
+/// What a run needs.
+#[derive(Clone, Copy)]
+pub struct DirectContext<'a> {
+    /// The spool.
+    pub spool: &'a Spool,
+    /// How servers are reached.
+    pub network: &'a Network,
+    /// The time.
+    pub time: &'a Time,
+    /// After how long a parcel that was not posted is routed anew, if a gateway is to have it then.
+    pub gives_up_after: Option<SignedDuration>,
+    /// Whether servers that failed before are left alone for a while.
+    pub is_patient: bool,
+    /// How long an address is served while others wait.
+    pub turns: TurnLimits,
+}
+
+/// Where events go.
+pub type DirectReport<'a, E> = &'a (dyn Fn(DirectEvent) -> Result<(), E> + Sync);
 
 /// An event of a run.
 #[derive(Debug)]
@@ -52,7 +77,7 @@ pub enum DirectEvent {
     Unreached {
         /// The address.
         address: String,
-        /// The number of its parcels.
+        /// The number of its parcels, without those that were reported as kept.
         parcels: usize,
         /// Why.
         error: Error,

@@ -1,129 +1,119 @@
-//! Posts what waits for one address.
+//! Posts what waits for one address, a turn at a time.
+
+use std::cell::Cell;
+use std::time::Instant;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::DirectEvent;
-use crate::binding::address::Service;
+use super::destination::DirectDestination;
+use super::turns::{Turn, TurnEnd};
+use super::{DirectContext, DirectEvent, DirectReport};
 use crate::binding::outgoing::{self, AcceptedParcel, AnswerEffects, FailureReach};
 use crate::binding::parcel_answer::ParcelAnswer;
 use crate::binding::pohttp::Poster;
-use crate::binding::{Error, Network, PeerPlace, RequestBody, Server, walk};
-use crate::ramf::InternetAddress;
+use crate::binding::{Error, RequestBody, Server, walk};
 use crate::spool::sent::SentEvent;
 use crate::spool::wire::{MessageStore as _, Queued, SpoolMessages};
-use crate::spool::{Spool, Time};
 
-/// What waits for the servers of an address.
-#[derive(Debug)]
-pub struct DirectDestination {
-    /// The address.
-    pub address: InternetAddress,
-    /// Where they are.
-    pub place: PeerPlace,
-    /// The parcels, the most urgent first, with their ids.
-    pub parcels: Vec<(Queued, String)>,
-}
-
-impl DirectDestination {
-    /// The servers, in the order in which they are tried.
-    ///
-    /// # Errors
-    /// When they cannot be found.
-    pub fn servers(&self, context: &DirectContext<'_>) -> Result<Vec<Server>, Error> {
-        let (service, now) = (Service::ParcelDelivery, context.time.told);
-        let (network, spool) = (context.network, Some(context.spool));
-        network.find_at(service, &self.place, spool, now)
-    }
-}
-
-/// What a run needs.
-#[derive(Clone, Copy)]
-pub struct DirectContext<'a> {
-    /// The spool.
-    pub spool: &'a Spool,
-    /// How servers are reached.
-    pub network: &'a Network,
-    /// The time.
-    pub time: &'a Time,
-    /// After how long a parcel that was not posted is routed anew, if a gateway is to have it then.
-    pub gives_up_after: Option<SignedDuration>,
-    /// Whether servers that failed before are left alone for a while.
-    pub is_patient: bool,
-}
-
-/// Where events go.
-pub type DirectReport<'a, E> = &'a (dyn Fn(DirectEvent) -> Result<(), E> + Sync);
-
-/// Posts the parcels for one address, one after another on one connection.
-///
-/// # Errors
-/// When the spool cannot be read or changed, or `each` failed.
-pub fn post_all<E: From<Error>>(
-    context: &DirectContext<'_>,
+/// The parcels for one address, one after another on one connection.
+pub(super) struct DirectPosting<'a, E> {
+    context: &'a DirectContext<'a>,
+    each: DirectReport<'a, E>,
     destination: DirectDestination,
-    each: DirectReport<'_, E>,
-) -> Result<(), E> {
-    let now = context.time.told;
-    let address = destination.address.to_string();
-    let state = context.spool.host_state(&address, now);
-    let is_left_alone = !state.is_due(now) && context.is_patient;
-    let servers = if is_left_alone {
-        Ok(Vec::new())
-    } else {
-        destination.servers(context)
-    };
-    let mut posting = Posting {
-        context,
-        address: &address,
-        store: SpoolMessages::of(context.spool),
-        left: destination.parcels,
-        effects: AnswerEffects::new(SentEvent::Posted, &address, now),
-        each,
-    };
-    if let (true, Some(until)) = (is_left_alone, state.next_try) {
-        let address = address.clone();
-        each(DirectEvent::LeftAlone { address, until })?;
-        return posting.give_up();
-    }
-    let ended = match servers {
-        Ok(servers) => posting.post_to(&servers)?,
-        Err(error) => Err(error),
-    };
-    match ended {
-        Ok(()) => each(DirectEvent::Reached {
-            address: address.clone(),
-        })?,
-        Err(error) => {
-            let (address, parcels) = (address.clone(), posting.left.len());
-            each(DirectEvent::Unreached {
-                address,
-                parcels,
-                error,
-            })?;
+    /// The servers, from the first turn on.
+    servers: Option<Vec<Server>>,
+    /// What was offered, and stays.
+    kept: Vec<Queued>,
+    effects: AnswerEffects,
+}
+
+/// What became of one parcel.
+enum OfferedParcel {
+    /// The server answered.
+    Answered(ParcelAnswer, u64),
+    /// It has left meanwhile.
+    Gone,
+    /// It was broken off, since other addresses wait.
+    Overtaken,
+}
+
+impl<'a, E: From<Error>> DirectPosting<'a, E> {
+    pub(super) fn new(
+        context: &'a DirectContext<'a>,
+        destination: DirectDestination,
+        each: DirectReport<'a, E>,
+    ) -> Self {
+        let (address, now) = (destination.address.clone(), context.time.told);
+        Self {
+            context,
+            each,
+            destination,
+            servers: None,
+            kept: Vec::new(),
+            effects: AnswerEffects::new(SentEvent::Posted, address, now),
         }
     }
-    posting.give_up()
-}
 
-struct Posting<'a, E> {
-    context: &'a DirectContext<'a>,
-    address: &'a str,
-    store: SpoolMessages<'a>,
-    /// What was not posted yet, or stays.
-    left: Vec<(Queued, String)>,
-    effects: AnswerEffects<'a>,
-    each: DirectReport<'a, E>,
-}
+    /// Posts for a turn. The connection lasts no longer.
+    ///
+    /// # Errors
+    /// When the spool cannot be read or changed, or a report failed.
+    pub(super) fn take_turn(&mut self, turn: &Turn<'_>) -> Result<TurnEnd, E> {
+        let servers = match self.servers.take() {
+            Some(servers) => Ok(servers),
+            None if self.is_left_alone()? => {
+                self.give_up()?;
+                return Ok(TurnEnd::Done);
+            }
+            None => self.destination.servers(self.context),
+        };
+        let ended = match servers {
+            Ok(servers) => {
+                let ended = self.post_to(&servers, turn)?;
+                self.servers = Some(servers);
+                ended
+            }
+            Err(error) => Err(error),
+        };
+        let address = self.destination.address.clone();
+        match ended {
+            Ok(TurnEnd::Done) => (self.each)(DirectEvent::Reached { address })?,
+            Ok(end) => return Ok(end),
+            Err(error) => (self.each)(DirectEvent::Unreached {
+                address,
+                parcels: self.destination.parcels.len(),
+                error,
+            })?,
+        }
+        self.give_up()?;
+        Ok(TurnEnd::Done)
+    }
 
-impl<E: From<Error>> Posting<'_, E> {
+    /// Whether the servers are not tried yet, since they failed before or asked for that; it is reported.
+    fn is_left_alone(&self) -> Result<bool, E> {
+        let (address, now) = (self.destination.address.clone(), self.context.time.told);
+        let state = self.context.spool.host_state(&address, now);
+        let until = state.next_try.filter(|_| !state.is_due(now));
+        match until.filter(|_| self.context.is_patient) {
+            Some(until) => (self.each)(DirectEvent::LeftAlone { address, until }).map(|()| true),
+            None => Ok(false),
+        }
+    }
+
     /// Posts to the first server that can be reached. Within the result is why the rest stays.
-    fn post_to(&mut self, servers: &[Server]) -> Result<Result<(), Error>, E> {
-        walk::first_reached(servers, self.address, |server| {
+    fn post_to(
+        &mut self,
+        servers: &[Server],
+        turn: &Turn<'_>,
+    ) -> Result<Result<TurnEnd, Error>, E> {
+        let address = self.destination.address.clone();
+        let mut store = SpoolMessages::of(self.context.spool);
+        walk::first_reached(servers, &address, |server| {
             match Poster::new(self.context.network, server, self.context.time.told) {
                 Ok(client) => {
-                    let ended = self.post_by(&client);
+                    let ended = self.post_by(&client, &mut store, turn);
                     // Whatever ended it: what the server has is released.
-                    self.release()?;
+                    self.release(&mut store)?;
                     ended
                 }
                 Err(error) => Ok(Err(error)),
@@ -131,63 +121,62 @@ impl<E: From<Error>> Posting<'_, E> {
         })
     }
 
-    fn post_by(&mut self, client: &Poster<'_>) -> Result<Result<(), Error>, E> {
-        let mut kept = Vec::new();
-        let mut ended = Ok(());
-        let together = self.left.len().min(outgoing::STORE_TOGETHER);
-        let mut waiting = std::mem::take(&mut self.left).into_iter();
-        for (queued, id) in waiting.by_ref() {
+    fn post_by(
+        &mut self,
+        client: &Poster<'_>,
+        store: &mut SpoolMessages<'_>,
+        turn: &Turn<'_>,
+    ) -> Result<Result<TurnEnd, Error>, E> {
+        let together = self.destination.parcels.len().min(outgoing::STORE_TOGETHER);
+        while let Some((queued, id)) = self.destination.parcels.pop_front() {
             if outgoing::has_expired(&queued, self.context.time) {
                 continue;
             }
-            let opened = self.store.open(&queued).map_err(Error::from)?;
-            let Some(opened) = opened else {
-                continue; // it has left meanwhile
-            };
-            // Five connections at a time must not hold five of the largest parcels in memory.
-            let parcel = RequestBody::Stored {
-                len: opened.size(),
-                read: &|octets, offset| Ok(opened.read_at(octets, offset)?),
-            };
-            self.store.prepare(together).map_err(Error::from)?;
-            match client.post(parcel) {
-                Ok(ParcelAnswer::Accepted) => {
-                    let len = usize::try_from(opened.size()).unwrap_or(usize::MAX);
+            store.prepare(together).map_err(Error::from)?;
+            match offer(client, store, &queued, turn) {
+                Ok(OfferedParcel::Answered(ParcelAnswer::Accepted, len)) => {
+                    let len = usize::try_from(len).unwrap_or(usize::MAX);
                     if self.effects.accept(AcceptedParcel { queued, id, len }) {
-                        self.release()?;
+                        self.release(store)?;
                     }
                 }
-                Ok(ParcelAnswer::Refused(error)) => {
+                Ok(OfferedParcel::Answered(ParcelAnswer::Refused(error), _)) => {
                     let parcel = (&queued, id.as_str());
-                    self.effects.set_aside(&mut self.store, parcel, &error)?;
+                    self.effects.set_aside(store, parcel, &error)?;
                     let name = queued.name().clone();
                     (self.each)(DirectEvent::Refused { name, id, error })?;
                 }
-                Err(error) => {
+                Ok(OfferedParcel::Gone) => {}
+                Ok(OfferedParcel::Overtaken) => {
+                    self.destination.parcels.push_front((queued, id));
+                    return Ok(Ok(TurnEnd::Overtaken));
+                }
+                Err(error) if self.effects.fail(&error) == FailureReach::Parcel => {
                     let what = queued.label();
-                    kept.push((queued, id));
-                    if self.effects.fail(&error) != FailureReach::Parcel {
-                        ended = Err(error);
-                        break;
-                    }
+                    self.kept.push(queued);
                     (self.each)(DirectEvent::Kept { what, error })?;
                 }
+                Err(error) => {
+                    self.destination.parcels.push_front((queued, id));
+                    return Ok(Err(error));
+                }
+            }
+            if !self.destination.parcels.is_empty() && turn.is_over() {
+                return Ok(Ok(TurnEnd::Again));
             }
         }
-        kept.extend(waiting);
-        self.left = kept;
-        Ok(ended)
+        Ok(Ok(TurnEnd::Done))
     }
 
     /// Performs the effects of the answers so far.
-    fn release(&mut self) -> Result<(), E> {
-        let accepted = self.effects.release(&mut self.store)?;
+    fn release(&mut self, store: &mut SpoolMessages<'_>) -> Result<(), E> {
+        let accepted = self.effects.release(store)?;
         accepted.into_iter().try_for_each(|it| {
             (self.each)(DirectEvent::Posted {
                 name: it.queued.name().clone(),
                 id: it.id,
                 len: it.len,
-                address: self.address.to_owned(),
+                address: self.destination.address.clone(),
             })
         })
     }
@@ -198,16 +187,51 @@ impl<E: From<Error>> Posting<'_, E> {
             return Ok(());
         };
         let now = self.context.time.told;
-        for (queued, _) in std::mem::take(&mut self.left) {
+        let mut store = SpoolMessages::of(self.context.spool);
+        let unsent = std::mem::take(&mut self.destination.parcels);
+        let unsent = unsent.into_iter().map(|(queued, _)| queued);
+        for queued in std::mem::take(&mut self.kept).into_iter().chain(unsent) {
             let stored = queued.stored().map_err(Error::from)?;
             if stored.is_some_and(|stored| is_due(stored, after, now)) {
-                self.store.route_anew(&queued).map_err(Error::from)?;
-                let address = self.address.to_owned();
+                store.route_anew(&queued).map_err(Error::from)?;
+                let address = self.destination.address.clone();
                 let name = queued.name().clone();
                 (self.each)(DirectEvent::GivenUp { name, address })?;
             }
         }
         Ok(())
+    }
+}
+
+/// Offers a parcel to a server.
+fn offer(
+    client: &Poster<'_>,
+    store: &SpoolMessages<'_>,
+    queued: &Queued,
+    turn: &Turn<'_>,
+) -> Result<OfferedParcel, Error> {
+    let Some(opened) = store.open(queued)? else {
+        return Ok(OfferedParcel::Gone);
+    };
+    let (begun, is_overtaken) = (Instant::now(), Cell::new(false));
+    // Five connections at a time must not hold five of the largest parcels in memory.
+    let parcel = RequestBody::Stored {
+        len: opened.size(),
+        read: &|octets, offset| {
+            is_overtaken.set(turn.is_overtaken(begun));
+            if is_overtaken.get() {
+                // It ends the request, and is not reported.
+                return Err(Error::Slow {
+                    server: String::new(),
+                    waited: begun.elapsed(),
+                });
+            }
+            Ok(opened.read_at(octets, offset)?)
+        },
+    };
+    match client.post(parcel) {
+        Err(_) if is_overtaken.get() => Ok(OfferedParcel::Overtaken),
+        posted => Ok(OfferedParcel::Answered(posted?, opened.size())),
     }
 }
 

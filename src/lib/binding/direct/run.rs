@@ -1,19 +1,14 @@
 //! Posts all that waits for recipients on the Internet.
 
-use std::collections::{HashMap, VecDeque};
 use std::sync::Mutex;
+use std::time::Instant;
 
-use super::DirectEvent;
-use super::posting::{DirectContext, DirectDestination, DirectReport, post_all};
-use crate::binding::outgoing::{self, PAGE};
-use crate::binding::{Error, PeerPlace};
-use crate::message::Item;
-use crate::pipeline::mutex;
-use crate::pki::NodeId;
-use crate::ramf::InternetAddress;
-use crate::spool::queue::Rank;
-use crate::spool::wire::{MessageStore as _, Queued, SpoolMessages};
-use crate::spool::{QueueId, Spool};
+use super::destination::destinations;
+use super::posting::DirectPosting;
+use super::turns::{Turn, TurnEnd, Turns};
+use super::{DirectContext, DirectReport};
+use crate::binding::Error;
+use crate::pipeline::mutex::lock;
 
 /// The most connections at a time, each to another address.
 const MAX_CONNECTIONS: usize = 5;
@@ -26,19 +21,11 @@ pub fn post_waiting<E: From<Error> + Send>(
     context: &DirectContext<'_>,
     each: DirectReport<'_, E>,
 ) -> Result<(), E> {
-    let destinations = Mutex::new(destinations(context.spool, each)?);
-    let next = || mutex::lock(&destinations).pop_front();
-    let work = || -> Result<(), E> {
-        while let Some(destination) = next() {
-            if let Err(error) = post_all(context, destination, each) {
-                // No other thread begins with another one.
-                mutex::lock(&destinations).clear();
-                return Err(error);
-            }
-        }
-        Ok(())
-    };
-    let threads = mutex::lock(&destinations).len().min(MAX_CONNECTIONS);
+    let waiting = destinations(context.spool, each)?.into_iter();
+    let waiting = waiting.map(|it| DirectPosting::new(context, it, each));
+    let turns = Mutex::new(Turns::new(waiting.collect()));
+    let work = || serve(context, &turns);
+    let threads = lock(&turns).len().min(MAX_CONNECTIONS);
     if threads < 2 {
         return work();
     }
@@ -55,70 +42,34 @@ pub fn post_waiting<E: From<Error> + Send>(
     })
 }
 
-/// What waits now, for each server that it would go to.
-///
-/// # Errors
-/// When the spool cannot be read.
-pub fn planned(spool: &Spool) -> Result<VecDeque<DirectDestination>, Error> {
-    destinations::<Error>(spool, &|_| Ok(()))
-}
-
-/// What waits, by address, in the order of the most urgent parcel of each.
-fn destinations<E: From<Error>>(
-    spool: &Spool,
-    each: DirectReport<'_, E>,
-) -> Result<VecDeque<DirectDestination>, E> {
-    let store = SpoolMessages::of(spool);
-    let mut destinations: VecDeque<DirectDestination> = VecDeque::new();
-    let mut known = HashMap::new();
-    let mut after: Option<Rank> = None;
+/// Serves one address after another, until none waits.
+fn serve<E: From<Error>>(
+    context: &DirectContext<'_>,
+    turns: &Mutex<Turns<DirectPosting<'_, E>>>,
+) -> Result<(), E> {
     loop {
-        let page = store
-            .page(QueueId::Internet, after.as_ref(), PAGE)
-            .map_err(Error::from)?;
-        let Some(last) = page.last() else {
-            return Ok(destinations);
+        let next = lock(turns).next();
+        let Some((mut posting, is_slow)) = next else {
+            // Who is put back while others are served is taken by the thread that puts it back.
+            return Ok(());
         };
-        after = Some(last.rank());
-        for queued in page {
-            let (address, recipient, id) = match addressed(&store, &queued) {
-                Ok(Some(addressed)) => addressed,
-                Ok(None) => continue, // it has left meanwhile
-                Err(error) => {
-                    let what = queued.label();
-                    each(DirectEvent::Kept { what, error })?;
-                    continue;
-                }
-            };
-            let host = spool.owner().pinned_host(recipient).map_err(Error::from)?;
-            let key = (address.as_str().to_ascii_lowercase(), host.clone());
-            let at = *known.entry(key).or_insert(destinations.len());
-            if at == destinations.len() {
-                destinations.push_back(DirectDestination {
-                    place: host.map_or(PeerPlace::Address(address.clone()), PeerPlace::Host),
-                    address,
-                    parcels: Vec::new(),
-                });
+        let turn = Turn {
+            limits: context.turns,
+            began: Instant::now(),
+            is_slow,
+            others_wait: &|| lock(turns).is_anyone_waiting(is_slow),
+        };
+        match posting.take_turn(&turn) {
+            Ok(TurnEnd::Done) => {}
+            Ok(end) => {
+                let is_slow = is_slow || end == TurnEnd::Overtaken;
+                lock(turns).put_back(posting, is_slow);
             }
-            destinations[at].parcels.push((queued, id));
+            Err(error) => {
+                // No other thread begins with another one.
+                lock(turns).end();
+                return Err(error);
+            }
         }
     }
-}
-
-/// The address of the recipient, its id, and the message id.
-fn addressed(
-    store: &SpoolMessages<'_>,
-    queued: &Queued,
-) -> Result<Option<(InternetAddress, NodeId, String)>, Error> {
-    let Some(octets) = store.read(queued, Vec::new())? else {
-        return Ok(None);
-    };
-    let item = Item::parse(octets)?;
-    let Item::Parcel(parcel) = item else {
-        return Err(outgoing::not_a_parcel(item.kind()));
-    };
-    let fields = parcel.as_ref().fields();
-    let address = fields.address.clone();
-    let address = address.ok_or_else(|| Error::NoAddress(fields.recipient.to_string()))?;
-    Ok(Some((address, fields.recipient, fields.id.clone())))
 }

@@ -92,7 +92,8 @@ impl GatewaySubmission<'_> {
                 return Ok(SubmissionEnd::Done);
             };
             after = Some(last.rank());
-            let mut effects = AnswerEffects::new(SentEvent::Accepted, self.label, self.time.told);
+            let mut effects =
+                AnswerEffects::new(SentEvent::Accepted, self.label.to_owned(), self.time.told);
             let sent = self.send_page(page, store, client, goes_on, &mut |store, fate| {
                 take(&mut effects, store, fate, each)
             });
@@ -215,7 +216,7 @@ fn send(prepared: SignedParcel, client: &Client) -> Option<ParcelFate> {
 }
 
 fn take<E: From<Error>>(
-    effects: &mut AnswerEffects<'_>,
+    effects: &mut AnswerEffects,
     store: &mut dyn MessageStore,
     fate: ParcelFate,
     each: &mut dyn FnMut(OnlineEvent) -> Result<(), E>,
@@ -245,7 +246,7 @@ fn take<E: From<Error>>(
 
 /// Performs the effects of the answers so far.
 fn release<E: From<Error>>(
-    effects: &mut AnswerEffects<'_>,
+    effects: &mut AnswerEffects,
     store: &mut dyn MessageStore,
     each: &mut dyn FnMut(OnlineEvent) -> Result<(), E>,
 ) -> Result<(), E> {
