@@ -101,7 +101,7 @@ fn exchange(
     if report::is_quiet() {
         let policy = OnlinePolicy::of(config, now);
         if let Some(until) = policy.pause(spool, gateway) {
-            lock(log).left_alone(&gateway.address, until);
+            lock(log).hosts.left_alone(&gateway.address, until);
             return Ok(());
         }
         if !policy.is_time(spool, gateway)? {
@@ -110,14 +110,18 @@ fn exchange(
         match leave.is_given() {
             Ok(true) => {}
             Ok(false) => return Ok(()),
-            Err(error) => return lock(log).ended(spool, &gateway.address, Err(error.into()), now),
+            Err(error) => {
+                let hosts = &mut lock(log).hosts;
+                return hosts.ended(spool, &gateway.address, Err(error.into()), now);
+            }
         }
     }
     let exchanged = reach(args, spool, gateway, now).and_then(|(network, servers)| {
         let reached = (&network, &servers[..]);
         gateways::exchange_once(reached, spool, gateway, &args.clock, log)
     });
-    lock(log).ended(spool, &gateway.address, exchanged, now)
+    let hosts = &mut lock(log).hosts;
+    hosts.ended(spool, &gateway.address, exchanged, now)
 }
 
 /// The way to a gateway, and its servers.

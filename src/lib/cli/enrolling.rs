@@ -4,7 +4,7 @@ use jiff::Timestamp;
 
 use super::args::NetworkOptions;
 use super::errors::Usage;
-use super::gateways::certificate_word;
+use super::plan::certificate_word;
 use super::{files, report};
 use crate::binding::address::Service;
 use crate::binding::server::LOCAL_PORT;

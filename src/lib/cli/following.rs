@@ -252,7 +252,9 @@ impl Follower<'_> {
                 let now = self.options.1.now(Some(self.spool.owner().config()))?;
                 report::event("connected", &[("gateway", &self.gateway.label)]);
                 mutex::lock(self.log).connected(&self.gateway.address);
-                super::online::noted(self.spool.note_host_success(&self.gateway.address, now));
+                super::host_reports::noted(
+                    self.spool.note_host_success(&self.gateway.address, now),
+                );
                 Ok(())
             }
             FollowEvent::Trouble(error) => self.trouble(error),

@@ -6,6 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::clock::ClockArgs;
 use super::online::OnlineLog;
+use super::plan::PlannedServer;
 use super::{files, labels, report};
 use crate::binding::address::Service;
 use crate::binding::connect::Connector;
@@ -13,7 +14,7 @@ use crate::binding::http::Client;
 use crate::binding::online::exchange::{self, OnlineContext};
 use crate::binding::online::registration::Registered;
 use crate::binding::online::renew;
-use crate::binding::{CertificateRule, Error, Network, PeerPlace, Server, walk};
+use crate::binding::{Error, Network, PeerPlace, Server, walk};
 use crate::describe::json;
 use crate::disk::Lock;
 use crate::node::{self, Config, Directory, certificates};
@@ -103,41 +104,20 @@ pub fn print_plan(
     is_json: bool,
 ) -> anyhow::Result<()> {
     for server in servers {
-        let why = gateway.place.named_by();
-        let rule = certificate_word(server.certificate);
+        let planned = PlannedServer {
+            address: &gateway.address,
+            place: &gateway.place,
+            server,
+        };
+        let id = gateway.id.to_string();
         let line = if is_json {
-            json::line(&serde_json::json!({
-                "v": crate::describe::VERSION,
-                "gateway": gateway.id.to_string(),
-                "address": gateway.address,
-                "host": server.host.to_string(),
-                "port": server.port,
-                "certificate": rule,
-                "from": why,
-            }))
+            json::line(&planned.json(Some(("gateway", id))))
         } else {
-            let port = server.port;
-            let host = report::escaped(&server.host.to_string());
-            let address = report::escaped(&gateway.address);
-            labels::shown(format!(
-                "{}\t{address}\t{host}\t{port}\t{rule}\t{why}",
-                gateway.id
-            ))
+            labels::shown(format!("{id}\t{}", planned.columns()))
         };
         files::print(&line)?;
     }
     Ok(())
-}
-
-/// How a certificate is judged, in a word.
-#[must_use]
-pub fn certificate_word(rule: CertificateRule) -> &'static str {
-    match rule {
-        CertificateRule::Public => "public",
-        CertificateRule::Pin(_) => "pin",
-        CertificateRule::SelfSigned => "self-signed",
-        CertificateRule::Plaintext => "none",
-    }
 }
 
 /// What a run that is started again and again has in its node's config.
@@ -292,7 +272,7 @@ pub fn renew(
     if !time.is_believed() || !renew::is_due(spool.owner(), registered, tried, now)? {
         return Ok(false);
     }
-    super::online::noted(spool.note_renewal(&gateway.address, now));
+    super::host_reports::noted(spool.note_renewal(&gateway.address, now));
     let client = Client::new(connector.clone(), now);
     match renew::renew(spool.owner(), registered, &client, window, now) {
         Ok(end) => {

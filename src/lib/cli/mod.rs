@@ -61,6 +61,10 @@ pub mod nagios; // thresholds on its numbers
 #[cfg(feature = "online")]
 pub mod splay; // over the time between runs
 #[cfg(feature = "online")]
+pub mod host_reports; // how servers were reached
+#[cfg(feature = "online")]
+mod plan; // where a run would connect to
+#[cfg(feature = "online")]
 pub mod online; // what relay-online reports
 #[cfg(feature = "online")]
 pub mod enrolling; // where relay-enroll registers a node

@@ -5,19 +5,17 @@ use std::time::{Duration, Instant};
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::errors::Postponed;
+use super::host_reports::{HostReports, is_of_network, moved, note, report_host};
 use super::hourly::HourlyLimit;
 use super::input_ref::InputRef;
 use super::limited::Limited;
-use super::outcome::Outcome;
 use super::tally::counted;
-use super::{files, online_hints, report};
+use super::{files, report};
 use crate::binding::Error;
 use crate::binding::online::{OnlineEvent, OnlineTally};
 use crate::describe::{self, json};
 use crate::kind::{DiskCause, ErrorKind};
 use crate::spool::Spool;
-use crate::spool::hosts::HostFailure;
 
 /// How many parcels that were refused are named in a run, or in an hour of one that goes on.
 const MAX_NAMED: usize = 20;
@@ -72,9 +70,8 @@ pub struct OnlineLog {
     is_printed: bool,
     named: Limited,
     tally: OnlineTally,
-    outcome: Outcome,
-    /// Whether it was said that a name cannot be looked up without a resolver.
-    is_unresolved: bool,
+    /// How the servers were reached.
+    pub hosts: HostReports,
     /// What was reported of each address, in a run that goes on.
     troubles: BTreeMap<String, Troubles>,
     /// What is named in such a run.
@@ -137,8 +134,7 @@ impl OnlineLog {
             is_printed: json,
             named: Limited::new(MAX_NAMED),
             tally: OnlineTally::default(),
-            outcome: Outcome::default(),
-            is_unresolved: false,
+            hosts: HostReports::default(),
             troubles: BTreeMap::new(),
             hourly: None,
         }
@@ -159,12 +155,13 @@ impl OnlineLog {
         }
         self.tell_more(Instant::now());
         if self.hourly.is_none() {
-            self.outcome.take();
+            self.hosts.take();
         }
+        let by = ("gateway", gateway);
         match event {
-            OnlineEvent::Accepted { name, id, .. } => moved("accepted", &name, &id, gateway),
-            OnlineEvent::Collected { name, id, .. } => moved("collected", &name, &id, gateway),
-            OnlineEvent::CollectedAgain { name, id } => moved("repeated", &name, &id, gateway),
+            OnlineEvent::Accepted { name, id, .. } => moved("accepted", &name, Some(&id), by),
+            OnlineEvent::Collected { name, id, .. } => moved("collected", &name, Some(&id), by),
+            OnlineEvent::CollectedAgain { name, id } => moved("repeated", &name, Some(&id), by),
             OnlineEvent::Refused { id, error, .. } => {
                 // Set aside with its reason: work that is done.
                 self.warn(&format!("{}: set aside", report::escaped(&id)), &error);
@@ -196,7 +193,7 @@ impl OnlineLog {
     ) -> anyhow::Result<()> {
         let Some(hourly) = &mut self.hourly else {
             let place = InputRef::named(what);
-            return self.outcome.done_in(gateway, &place, Err(error.into()));
+            return self.hosts.failed_in(gateway, &place, error.into());
         };
         if limit(hourly).admit(Instant::now()) {
             report::failure(Some(&what), &error.into());
@@ -212,53 +209,6 @@ impl OnlineLog {
         if is_named {
             report::warn(&format!("{what}: {}", report::text_of_error(error)));
         }
-    }
-
-    /// Notes how an exchange with the servers of an address ended, in the spool too: one that cannot be reached is
-    /// left alone for a while. With `-q` the same error is reported once a day.
-    ///
-    /// # Errors
-    /// When the error is of the node or the spool, and not of a server or the way to it.
-    pub fn ended(
-        &mut self,
-        spool: &Spool,
-        address: &str,
-        result: anyhow::Result<()>,
-        now: Timestamp,
-    ) -> anyhow::Result<()> {
-        let error = match result {
-            Ok(()) => {
-                noted(spool.note_host_success(address, now));
-                return Ok(());
-            }
-            Err(error) => error,
-        };
-        let Some(cause) = error.downcast_ref::<Error>() else {
-            return Err(error);
-        };
-        if !is_of_network(cause) && !is_of_settings(cause) {
-            return Err(error);
-        }
-        self.outcome.take();
-        let remedy = remedy(cause, address);
-        let is_news = note(spool, address, &error, now);
-        // One line stands for all addresses that need one.
-        let is_another = matches!(cause, Error::NoResolver(_))
-            && std::mem::replace(&mut self.is_unresolved, true);
-        if (is_news || !report::is_quiet()) && !is_another {
-            // It names the server.
-            match remedy {
-                // Of what is said once a day, somebody is to learn how it ends.
-                Some(remedy) => {
-                    report::error(&report::text_of(&error));
-                    report::hint(&remedy);
-                }
-                None => report::failure(None, &error),
-            }
-        }
-        self.outcome
-            .count(&InputRef::named(address.to_owned()), &error);
-        Ok(())
     }
 
     /// Reports an error of a run that goes on, once a day unless it was well meanwhile. That of a server or the way to it
@@ -277,21 +227,13 @@ impl OnlineLog {
         if !is_of_network && !is_shortage(&error) {
             return Err(error.into());
         }
-        let remedy = remedy(&error, address);
         let error = anyhow::Error::from(error);
-        let text = report::text_of(&error);
         if is_of_network {
             note(spool, address, &error, now);
         }
         let troubles = self.troubles.entry(address.to_owned()).or_default();
-        if troubles.is_new(&text, now) {
-            match remedy {
-                Some(remedy) => {
-                    report::error(&text);
-                    report::hint(&remedy);
-                }
-                None => report::failure(None, &error),
-            }
+        if troubles.is_new(&report::text_of(&error), now) {
+            report_host(&error, address);
         }
         Ok(())
     }
@@ -317,15 +259,6 @@ impl OnlineLog {
         ended
     }
 
-    /// Notes a gateway that is left alone until a time, since it could not be reached.
-    pub fn left_alone(&mut self, address: &str, until: Timestamp) {
-        self.outcome.take();
-        report::detail(&format!("{address}: not tried before {until}"));
-        let error = Postponed(format!("not tried before {until}")).into();
-        self.outcome
-            .count(&InputRef::named(address.to_owned()), &error);
-    }
-
     /// Ends the run with the exit status of all events, and says what was done.
     ///
     /// # Errors
@@ -339,25 +272,9 @@ impl OnlineLog {
         } else {
             Ok(())
         };
-        let failures = self.outcome.finish();
+        let failures = self.hosts.finish();
         report::summary(&sentence(&self.tally));
         ended.and(failures).and(printed)
-    }
-
-    /// Reports something that was not sent, for a run that reports events of its own.
-    ///
-    /// # Errors
-    /// As [`Outcome::done`].
-    pub fn kept(&mut self, what: &str, error: Error) -> anyhow::Result<()> {
-        self.outcome.take();
-        let place = InputRef::named(what.to_owned());
-        self.outcome.done_in("", &place, Err(error.into()))
-    }
-
-    /// The results, for such a run.
-    #[must_use]
-    pub fn into_outcome(self) -> Outcome {
-        self.outcome
     }
 }
 
@@ -382,19 +299,6 @@ fn sentence(tally: &OnlineTally) -> String {
     }
 }
 
-fn moved(event: &str, name: &crate::spool::Name, id: &str, gateway: &str) {
-    let (sender, recipient) = (name.identity.sender, name.identity.recipient);
-    report::event(
-        event,
-        &[
-            ("id", id),
-            ("from", &sender.to_string()),
-            ("to", &recipient.to_string()),
-            ("gateway", gateway),
-        ],
-    );
-}
-
 fn error_of(event: &OnlineEvent) -> Option<&Error> {
     match event {
         OnlineEvent::Refused { error, .. }
@@ -405,21 +309,6 @@ fn error_of(event: &OnlineEvent) -> Option<&Error> {
         | OnlineEvent::Collected { .. }
         | OnlineEvent::CollectedAgain { .. } => None,
     }
-}
-
-/// Warns of a state that cannot be kept: it saves questions and pauses, and keeps nothing from being exchanged.
-pub fn noted(result: Result<(), crate::spool::Error>) {
-    if let Err(error) = result {
-        report::warn(&report::text_of_error(&error));
-    }
-}
-
-/// Whether the error is about a server or the way to it, so that the node itself is well.
-fn is_of_network(error: &Error) -> bool {
-    matches!(
-        error.kind(),
-        ErrorKind::Unreachable | ErrorKind::Refused | ErrorKind::Protocol
-    )
 }
 
 /// Whether this system lacks something for now: space, files, memory, or a lock.
@@ -433,56 +322,6 @@ fn is_shortage(error: &Error) -> bool {
                 ..
             }
     )
-}
-
-/// Whether the error is about the settings for the way to a server. The next run has it again, until somebody changes
-/// them.
-fn is_of_settings(error: &Error) -> bool {
-    matches!(error, Error::NoResolver(_) | Error::Setting { .. })
-}
-
-/// What somebody must do about an error with the servers of an address, if it does not pass by itself.
-fn remedy(error: &Error, address: &str) -> Option<String> {
-    let goes_on = matches!(
-        error.kind(),
-        ErrorKind::Config | ErrorKind::Refused | ErrorKind::Protocol
-    );
-    online_hints::hint_for_address(error, address).filter(|_| goes_on)
-}
-
-/// Notes a failure in the spool. Returns whether it is news; what cannot be kept always is.
-fn note(spool: &Spool, address: &str, error: &anyhow::Error, now: Timestamp) -> bool {
-    let text = report::text_of(error);
-    let cause = error.downcast_ref::<Error>();
-    let asked = cause.and_then(|cause| {
-        // What was changed in the config is tried at once.
-        let at_once = is_of_settings(cause).then_some(SignedDuration::ZERO);
-        at_once.or_else(|| retry_after(cause))
-    });
-    let remedy = cause.and_then(|cause| remedy(cause, address));
-    let failure = HostFailure {
-        error: &text,
-        is_answered: cause.is_some_and(Error::is_answer),
-        remedy: remedy.as_deref(),
-        asked,
-    };
-    match spool.note_host_failure(address, &failure, now) {
-        Ok(is_news) => is_news,
-        Err(error) => {
-            noted(Err(error));
-            true
-        }
-    }
-}
-
-/// How long the server asks to be left alone.
-fn retry_after(error: &Error) -> Option<SignedDuration> {
-    match error {
-        Error::Answer { retry_after, .. } => {
-            retry_after.and_then(|pause| SignedDuration::try_from(pause).ok())
-        }
-        _ => None,
-    }
 }
 
 #[cfg(test)]

@@ -4,19 +4,20 @@ use std::sync::Mutex;
 
 use jiff::Timestamp;
 
+use super::host_reports::{HostReports, moved};
 use super::input_ref::InputRef;
 use super::inputs::Inputs;
-use super::online::OnlineLog;
 use super::outcome::Outcome;
+use super::plan::PlannedServer;
 use super::tally::counted;
 use super::{files, report};
 use crate::binding::address::Service;
-use crate::binding::direct::destination::{DirectDestination, place_of, planned};
+use crate::binding::direct::destination::{place_of, planned};
 use crate::binding::direct::run::post_waiting;
 use crate::binding::direct::{DirectContext, DirectEvent};
 use crate::binding::parcel_answer::ParcelAnswer;
 use crate::binding::pohttp::Poster;
-use crate::binding::{Error, Network, RequestBody, Server, walk};
+use crate::binding::{Error, Network, RequestBody, walk};
 use crate::describe::{self, json};
 use crate::message::Parcel;
 use crate::pipeline::mutex;
@@ -27,7 +28,7 @@ struct PostLog<'a> {
     spool: &'a Spool,
     is_printed: bool,
     now: Timestamp,
-    hosts: OnlineLog,
+    hosts: HostReports,
     posted: usize,
     refused: usize,
     given_up: usize,
@@ -43,7 +44,7 @@ pub fn post_queue(context: &DirectContext<'_>, json: bool) -> anyhow::Result<()>
         spool: context.spool,
         is_printed: json,
         now: context.time.told,
-        hosts: OnlineLog::new(false),
+        hosts: HostReports::default(),
         posted: 0,
         refused: 0,
         given_up: 0,
@@ -72,14 +73,7 @@ impl PostLog<'_> {
                 name, id, address, ..
             } => {
                 self.posted += 1;
-                let (from, to) = (name.identity.sender, name.identity.recipient);
-                let facts = [
-                    ("id", id.as_str()),
-                    ("from", &from.to_string()),
-                    ("to", &to.to_string()),
-                    ("address", &address),
-                ];
-                report::event("posted", &facts);
+                moved("posted", &name, Some(&id), ("address", &address));
             }
             DirectEvent::Refused { id, error, .. } => {
                 self.refused += 1;
@@ -88,17 +82,13 @@ impl PostLog<'_> {
             }
             DirectEvent::GivenUp { name, address } => {
                 self.given_up += 1;
-                let (from, to) = (name.identity.sender, name.identity.recipient);
-                let facts = [
-                    ("from", &*from.to_string()),
-                    ("to", &to.to_string()),
-                    ("address", &address),
-                ];
-                report::event("given-up", &facts);
+                moved("given-up", &name, None, ("address", &address));
             }
             DirectEvent::Kept { what, error } => {
                 self.kept += 1;
-                return self.hosts.kept(&what, error);
+                self.hosts.take();
+                let place = InputRef::named(what);
+                return self.hosts.failed_in("", &place, error.into());
             }
             DirectEvent::Reached { address } => {
                 return self.hosts.ended(self.spool, &address, Ok(()), self.now);
@@ -133,7 +123,7 @@ impl PostLog<'_> {
         } else {
             Ok(())
         };
-        let failures = self.hosts.into_outcome().finish();
+        let failures = self.hosts.finish();
         let sentence = if self.posted + self.refused + self.given_up + self.kept == 0 {
             "nothing to post".to_owned()
         } else {
@@ -170,42 +160,31 @@ pub fn post_stream(inputs: &Inputs, network: &Network, now: Timestamp) -> anyhow
 ///
 /// # Errors
 /// When the spool cannot be read or standard output not be written; the status of addresses that were not found.
-pub fn print_plan(context: &DirectContext<'_>, json: bool) -> anyhow::Result<()> {
+pub fn print_plan(context: &DirectContext<'_>, is_json: bool) -> anyhow::Result<()> {
     let mut outcome = Outcome::default();
     for destination in planned(context.spool)? {
         outcome.take();
         let place = InputRef::named(destination.address.clone());
         match destination.servers(context) {
             Ok(servers) => {
-                for server in servers {
-                    files::print(&plan_line(&destination, &server, json))?;
+                for server in &servers {
+                    let planned = PlannedServer {
+                        address: &destination.address,
+                        place: &destination.place,
+                        server,
+                    };
+                    let count = destination.parcels.len();
+                    files::print(&if is_json {
+                        let mut line = planned.json(None);
+                        line["messages"] = count.into();
+                        json::line(&line)
+                    } else {
+                        format!("{}\t{count}", planned.columns())
+                    })?;
                 }
             }
             Err(error) => outcome.done(&place, Err(error.into()))?,
         }
     }
     outcome.finish()
-}
-
-fn plan_line(destination: &DirectDestination, server: &Server, is_json: bool) -> String {
-    let (address, count) = (&destination.address, destination.parcels.len());
-    let from = destination.place.named_by();
-    let host = server.host.to_string();
-    let rule = super::gateways::certificate_word(server.certificate);
-    if is_json {
-        return json::line(&serde_json::json!({
-            "v": describe::VERSION,
-            "address": address,
-            "host": host,
-            "port": server.port,
-            "certificate": rule,
-            "from": from,
-            "messages": count,
-        }));
-    }
-    let (address, host) = (report::escaped(address), report::escaped(&host));
-    format!(
-        "{address}\t{host}\t{}\t{rule}\t{from}\t{count}",
-        server.port
-    )
 }
