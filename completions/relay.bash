@@ -1547,16 +1547,12 @@ _relay() {
             return 0
             ;;
         relay__subcmd__post)
-            opts="-n -q -v -h -V -N --allow-empty --dry-run --private --json --quiet --verbose --help --version --status-fd --node --splay --resolver --ca --now --clock-drift"
+            opts="-n -q -v -h -V -N --dry-run --private --json --allow-empty --quiet --verbose --help --version --node --splay --resolver --ca --now --clock-drift --status-fd"
             if [[ ${cur} == -* && -z ${ended} ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
-                --status-fd)
-                    _relay_complete none 2>/dev/null
-                    return 0
-                    ;;
                 --node)
                     _relay_complete dir 2>/dev/null
                     return 0
@@ -1582,6 +1578,10 @@ _relay() {
                     return 0
                     ;;
                 --clock-drift)
+                    _relay_complete none 2>/dev/null
+                    return 0
+                    ;;
+                --status-fd)
                     _relay_complete none 2>/dev/null
                     return 0
                     ;;

@@ -22,6 +22,8 @@ const DIRECT_FOR: SignedDuration = SignedDuration::from_hours(1);
 #[derive(Debug, Parser)]
 #[command(name = "relay-post", version)]
 #[command(mut_arg("files", |it| it.help("Post the parcels in these files, - for standard input [default: what waits in the spool]")))]
+// Of what waits in the spool there is no input that could be empty, and no line for each.
+#[command(mut_arg("allow_empty", |it| it.requires("files")), mut_arg("status_fd", |it| it.requires("files")))]
 pub(crate) struct Args {
     #[command(flatten)]
     inputs: Inputs, // [FILE]...: without any, what waits in the spool

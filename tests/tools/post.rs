@@ -627,3 +627,19 @@ fn a_host_that_the_operator_named_goes_before_what_resolvers_say() {
     assert_eq!(world.resolver.count(SERVICE), 0);
     assert!(world.waiting().is_empty());
 }
+
+#[test]
+fn options_of_files_need_files() {
+    let world = World::new("fallback");
+    world.put(b"hello");
+    for options in [&["--allow-empty"][..], &["--status-fd", "1"]] {
+        let ran = world.post().args(options).ends(64);
+        assert!(ran.stderr.contains("FILE"), "{options:?}: {}", ran.stderr);
+    }
+    assert_eq!(world.waiting().len(), 1);
+    world
+        .post()
+        .args(["--allow-empty", "/dev/null"])
+        .ok()
+        .quiet();
+}
