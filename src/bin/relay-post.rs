@@ -12,6 +12,7 @@ use relaynet::cli::clock::ClockArgs;
 use relaynet::cli::inputs::Inputs;
 use relaynet::cli::{self, files, posting, report};
 use relaynet::disk::Lock;
+use relaynet::node::Directory;
 use relaynet::node::config::{Direct, parse_duration};
 use relaynet::spool::Spool;
 
@@ -88,11 +89,11 @@ fn post(args: &Args) -> anyhow::Result<()> {
     posting::post_queue(&context, args.json)
 }
 
-/// Posts the parcels in files, without a node.
+/// Posts the parcels in files. A node is not needed; one that there is has settings, and the hosts of peers.
 fn post_files(args: &Args) -> anyhow::Result<()> {
-    let network = args.node.use_if_any(|node| Ok(node.config().clone()))?;
-    let mut network = args.network.network(network.as_ref())?;
+    let node = args.node.open_if_any()?;
+    let mut network = args.network.network(node.as_ref().map(Directory::config))?;
     network.allows_private = args.private;
     let now = args.clock.now(None)?;
-    posting::post_stream(&args.inputs, &network, now)
+    posting::post_stream(&args.inputs, (&network, node.as_ref()), now)
 }

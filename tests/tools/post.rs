@@ -628,6 +628,112 @@ fn a_host_that_the_operator_named_goes_before_what_resolvers_say() {
     assert!(world.waiting().is_empty());
 }
 
+/// The lines of a run that have this text.
+fn lines(ran: &Ran, text: &str) -> usize {
+    ran.stderr
+        .lines()
+        .filter(|line| line.contains(text))
+        .count()
+}
+
+#[test]
+fn a_host_that_takes_no_parcels_now_is_reported_once() {
+    let world = World::new("fallback");
+    for content in [b"1", b"2", b"3", b"4", b"5"] {
+        world.put(content);
+    }
+    for pause in [None, Some("60")] {
+        let answer = Answer::message(429, "slow down");
+        let answer = pause
+            .into_iter()
+            .fold(answer, |answer, pause| answer.with("Retry-After", pause));
+        world.web.answer_always(HOST, answer);
+        let before = world.web.bodies(HOST).len();
+        let ran = world.post().arg("--json").ends(75);
+        assert_eq!(lines(&ran, "429"), 1, "{}", ran.stderr);
+        // Three in a row, or one that asks for a pause.
+        let asked = if pause.is_some() { 1 } else { 3 };
+        assert_eq!(world.web.bodies(HOST).len() - before, asked);
+        let summary = ran.json().pop().unwrap();
+        assert_eq!(
+            (summary["posted"].as_u64(), summary["kept"].as_u64()),
+            (Some(0), Some(5))
+        );
+    }
+    // Where others are taken, what was said of one is reported all the same.
+    world.web.faults(HOST).always(None);
+    for _ in 0..2 {
+        world
+            .web
+            .answer_next(HOST, Answer::message(500, "a moment"));
+    }
+    let ran = world.post().ends(75);
+    assert_eq!(
+        (lines(&ran, "500"), world.waiting().len()),
+        (1, 2),
+        "{}",
+        ran.stderr
+    );
+}
+
+#[test]
+fn a_host_that_takes_no_parcels_of_a_stream_is_reported_once() {
+    let world = World::new("no");
+    let parcels = (0..5).map(|at| world.env.parcel("alice", "bob", &[at]));
+    world
+        .env
+        .write("stream", parcels.collect::<Vec<_>>().concat());
+    world
+        .web
+        .answer_always(HOST, Answer::message(429, "slow down"));
+    let post = || {
+        let post = world
+            .env
+            .relay("post")
+            .args(["--private", "--ca", "ca.pem"]);
+        post.args([
+            "--resolver",
+            &world.resolver.url(),
+            "--status-fd",
+            "1",
+            "stream",
+        ])
+    };
+    let ran = post().ends(75);
+    assert_eq!(lines(&ran, "429"), 1, "{}", ran.stderr);
+    let statuses: Vec<_> = ran.json().iter().map(|it| it["status"].as_i64()).collect();
+    assert_eq!(statuses, [Some(75); 5]);
+    assert_eq!(world.web.bodies(HOST).len(), 3);
+    // What one parcel is refused for says nothing of the others.
+    world
+        .web
+        .answer_always(HOST, Answer::message(403, "not authorized"));
+    let ran = post().ends(69);
+    assert_eq!(lines(&ran, "403"), 5, "{}", ran.stderr);
+}
+
+#[test]
+fn a_host_that_the_operator_named_gets_parcels_of_files_too() {
+    let world = World::new("no");
+    let parcel = world.env.parcel("alice", "bob", b"hello");
+    world.env.write("p.parcel", &parcel);
+    let web = Web::start(&world.authority, &["127.0.0.1"]);
+    let host = format!("127.0.0.1:{}", web.port());
+    let peers = world.env.relay("peers");
+    peers.args(["-N", "alice", "--host", &host, "bob"]).ok();
+    world.post().arg("p.parcel").ok().quiet();
+    assert_eq!(web.bodies("127.0.0.1"), [parcel]);
+    assert_eq!(world.resolver.count(SERVICE), 0);
+    // Without the node it is what the resolver says.
+    let post = world
+        .env
+        .relay("post")
+        .args(["--private", "--ca", "ca.pem"]);
+    let post = post.args(["--resolver", &world.resolver.url(), "p.parcel"]);
+    post.ok().quiet();
+    assert_eq!(world.web.bodies(HOST).len(), 1);
+}
+
 #[test]
 fn options_of_files_need_files() {
     let world = World::new("fallback");

@@ -46,6 +46,32 @@ pub enum FailureReach {
     Run,
 }
 
+/// How many parcels in a row a server did not take.
+#[derive(Debug, Default)]
+pub struct FailureCount {
+    failures: usize,
+}
+
+impl FailureCount {
+    /// The server took a parcel, or refused it for good.
+    pub fn reset(&mut self) {
+        self.failures = 0;
+    }
+
+    /// Counts a failure, and says whether the next parcel is to be sent.
+    pub fn fail(&mut self, error: &Error) -> FailureReach {
+        let reach = reach(error);
+        // A file of ours that is bad says nothing of the server.
+        if reach == FailureReach::Parcel && matches!(error, Error::Answer { .. }) {
+            self.failures += 1;
+            if self.failures >= MAX_FAILURES {
+                return FailureReach::Server;
+            }
+        }
+        reach
+    }
+}
+
 /// A parcel that the server has, and whose effects are not stored yet.
 #[derive(Debug)]
 pub struct AcceptedParcel {
@@ -68,8 +94,7 @@ pub struct AnswerEffects {
     accepted: Vec<AcceptedParcel>,
     /// When the first of them was.
     since: Instant,
-    /// How many parcels failed in a row.
-    failures: usize,
+    failures: FailureCount,
 }
 
 impl AnswerEffects {
@@ -83,13 +108,13 @@ impl AnswerEffects {
             now,
             accepted: Vec::new(),
             since: Instant::now(),
-            failures: 0,
+            failures: FailureCount::default(),
         }
     }
 
     /// Keeps a parcel that the server took. Returns whether its effects are to be stored now.
     pub fn accept(&mut self, accepted: AcceptedParcel) -> bool {
-        self.failures = 0;
+        self.failures.reset();
         if self.accepted.is_empty() {
             self.since = Instant::now();
         }
@@ -121,7 +146,7 @@ impl AnswerEffects {
         (queued, id): (&Queued, &str),
         error: &Error,
     ) -> Result<(), Error> {
-        self.failures = 0;
+        self.failures.reset();
         let why = error.to_string();
         store.set_aside(&self.taken(queued, id), &why, self.now)?;
         Ok(())
@@ -129,15 +154,7 @@ impl AnswerEffects {
 
     /// Counts a failure, and says whether the next parcel is to be sent.
     pub fn fail(&mut self, error: &Error) -> FailureReach {
-        let reach = reach(error);
-        // A file of ours that is bad says nothing of the server.
-        if reach == FailureReach::Parcel && matches!(error, Error::Answer { .. }) {
-            self.failures += 1;
-            if self.failures >= MAX_FAILURES {
-                return FailureReach::Server;
-            }
-        }
-        reach
+        self.failures.fail(error)
     }
 
     fn taken<'b>(&'b self, message: &'b Queued, id: &'b str) -> Taken<'b> {
@@ -183,9 +200,8 @@ mod tests {
 
     #[test]
     fn three_failures_in_a_row_are_the_servers() {
-        let mut effects =
-            AnswerEffects::new(SentEvent::Posted, "a".to_owned(), Timestamp::UNIX_EPOCH);
-        let mut fail = |error: &Error| effects.fail(error);
+        let mut failures = FailureCount::default();
+        let mut fail = |error: &Error| failures.fail(error);
         let busy = answer(ErrorKind::Unreachable, None);
         let own = not_a_parcel(Kind::Cargo);
         let reaches = [&busy, &own, &busy, &own, &busy].map(&mut fail);

@@ -1,5 +1,7 @@
 //! Reports how servers were reached, in a run that goes to several, and collects its exit status.
 
+use std::collections::BTreeMap;
+
 use jiff::{SignedDuration, Timestamp};
 
 use super::errors::Postponed;
@@ -17,6 +19,8 @@ pub struct HostReports {
     outcome: Outcome,
     /// Whether it was said that a name cannot be looked up without a resolver.
     is_unresolved: bool,
+    /// What servers said of messages that stay, each text once, by address.
+    kept: BTreeMap<String, Vec<anyhow::Error>>,
 }
 
 impl HostReports {
@@ -38,6 +42,32 @@ impl HostReports {
         self.outcome.done_in(dir, place, Err(error))
     }
 
+    /// Counts a message that stays. What the servers of an address said is reported once for all of its messages, when
+    /// it is known how the exchange [ended](Self::ended).
+    ///
+    /// # Errors
+    /// As [`Outcome::done_in`].
+    pub fn kept(
+        &mut self,
+        address: Option<&str>,
+        what: String,
+        error: Error,
+    ) -> anyhow::Result<()> {
+        self.outcome.take();
+        let place = InputRef::named(what);
+        let Some(address) = address.filter(|_| is_of_network(&error)) else {
+            return self.failed_in("", &place, error.into());
+        };
+        let error = anyhow::Error::from(error);
+        self.outcome.count(&place, &error);
+        let kept = self.kept.entry(address.to_owned()).or_default();
+        let text = report::text_of(&error);
+        if kept.iter().all(|it| report::text_of(it) != text) {
+            kept.push(error);
+        }
+        Ok(())
+    }
+
     /// Notes how an exchange with the servers of an address ended, in the spool too: one that cannot be reached is
     /// left alone for a while. With `-q` the same error is reported once a day.
     ///
@@ -50,11 +80,16 @@ impl HostReports {
         result: anyhow::Result<()>,
         now: Timestamp,
     ) -> anyhow::Result<()> {
+        let kept = self.kept.remove(address).unwrap_or_default();
         let error = match result {
             Ok(()) => {
                 noted(spool.note_host_success(address, now));
+                for error in kept {
+                    report::failure(None, &error);
+                }
                 return Ok(());
             }
+            // Its line is enough for the address.
             Err(error) => error,
         };
         let Some(cause) = error.downcast_ref::<Error>() else {

@@ -1,9 +1,11 @@
 //! What relay-post does, and reports.
 
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Mutex;
 
 use jiff::Timestamp;
 
+use super::errors::Postponed;
 use super::host_reports::{HostReports, moved};
 use super::input_ref::InputRef;
 use super::inputs::Inputs;
@@ -15,11 +17,13 @@ use crate::binding::address::Service;
 use crate::binding::direct::destination::{place_of, planned};
 use crate::binding::direct::run::post_waiting;
 use crate::binding::direct::{DirectContext, DirectEvent};
+use crate::binding::outgoing::{FailureCount, FailureReach};
 use crate::binding::parcel_answer::ParcelAnswer;
 use crate::binding::pohttp::Poster;
-use crate::binding::{Error, Network, RequestBody, walk};
+use crate::binding::{Error, Network, PeerPlace, RequestBody, Server, walk};
 use crate::describe::{self, json};
 use crate::message::Parcel;
+use crate::node::Directory;
 use crate::pipeline::mutex;
 use crate::spool::Spool;
 
@@ -84,11 +88,13 @@ impl PostLog<'_> {
                 self.given_up += 1;
                 moved("given-up", &name, None, ("address", &address));
             }
-            DirectEvent::Kept { what, error } => {
+            DirectEvent::Kept {
+                address,
+                what,
+                error,
+            } => {
                 self.kept += 1;
-                self.hosts.take();
-                let place = InputRef::named(what);
-                return self.hosts.failed_in("", &place, error.into());
+                return self.hosts.kept(address.as_deref(), what, error);
             }
             DirectEvent::Reached { address } => {
                 return self.hosts.ended(self.spool, &address, Ok(()), self.now);
@@ -135,25 +141,99 @@ impl PostLog<'_> {
     }
 }
 
-/// Posts the parcels of a stream, without a node and without any memory.
+/// Posts the parcels of a stream, without any memory. A host that the operator of `node` named goes before an address.
 ///
 /// # Errors
 /// The status of all failures, or why the run ended early.
-pub fn post_stream(inputs: &Inputs, network: &Network, now: Timestamp) -> anyhow::Result<()> {
-    inputs.each(|message| {
-        let parcel = Parcel::parse(message.octets)?;
-        let place = place_of(&parcel, None)?;
-        let servers = network.find_at(Service::ParcelDelivery, &place, None, now)?;
-        let octets = parcel.as_ref().octets();
+pub fn post_stream(
+    inputs: &Inputs,
+    (network, node): (&Network, Option<&Directory>),
+    now: Timestamp,
+) -> anyhow::Result<()> {
+    let mut messages = inputs.read()?;
+    let mut hosts: HashMap<String, StreamHost> = HashMap::new();
+    while let Some(message) = messages.next_message() {
+        let input = message.place.clone();
+        let parcel = Parcel::parse(message.octets).map_err(anyhow::Error::from);
+        let placed = parcel.and_then(|parcel| Ok((place_of(&parcel, node)?, parcel)));
+        let (place, parcel) = match placed {
+            Ok(placed) => placed,
+            Err(error) => {
+                messages.done(&input, Err(error))?;
+                continue;
+            }
+        };
+        let name = place.to_string();
+        let host = hosts.entry(name.to_ascii_lowercase()).or_default();
+        if host.is_left {
+            let error = Postponed(format!("{name}: not tried again in this run"));
+            messages.outcome().count(&input, &error.into());
+            continue;
+        }
+        match host.post(network, &place, &parcel, now) {
+            Ok(ParcelAnswer::Accepted) => messages.done(&input, Ok(()))?,
+            // Each is refused for itself.
+            Ok(ParcelAnswer::Refused(error)) => messages.done(&input, Err(error.into()))?,
+            Err(error) => {
+                let error = error.into();
+                if host.told.insert(report::text_of(&error)) {
+                    messages.done(&input, Err(error))?;
+                } else {
+                    messages.outcome().count(&input, &error);
+                }
+            }
+        }
+    }
+    messages.finish()
+}
+
+/// The servers of a place that parcels of a stream are for.
+#[derive(Default)]
+struct StreamHost {
+    /// The servers, once they are found.
+    servers: Option<Vec<Server>>,
+    failures: FailureCount,
+    /// Whether nothing more is sent to them in this run.
+    is_left: bool,
+    /// What was reported of them.
+    told: BTreeSet<String>,
+}
+
+impl StreamHost {
+    fn post(
+        &mut self,
+        network: &Network,
+        place: &PeerPlace,
+        parcel: &Parcel,
+        now: Timestamp,
+    ) -> Result<ParcelAnswer, Error> {
+        let posted = self.offer(network, place, parcel, now);
+        match &posted {
+            Ok(_) => self.failures.reset(),
+            Err(error) => self.is_left = self.failures.fail(error) != FailureReach::Parcel,
+        }
+        posted
+    }
+
+    fn offer(
+        &mut self,
+        network: &Network,
+        place: &PeerPlace,
+        parcel: &Parcel,
+        now: Timestamp,
+    ) -> Result<ParcelAnswer, Error> {
+        let servers = match self.servers.take() {
+            Some(servers) => servers,
+            None => network.find_at(Service::ParcelDelivery, place, None, now)?,
+        };
+        let octets = RequestBody::Octets(parcel.as_ref().octets());
         let posted = walk::first_reached(&servers, &place.to_string(), |server| {
             let client = Poster::new(network, server, now);
-            Ok::<_, Error>(client.and_then(|client| client.post(RequestBody::Octets(octets))))
+            Ok::<_, Error>(client.and_then(|client| client.post(octets)))
         });
-        match posted?? {
-            ParcelAnswer::Accepted => Ok(()),
-            ParcelAnswer::Refused(error) => Err(error.into()),
-        }
-    })
+        self.servers = Some(servers);
+        posted?
+    }
 }
 
 /// Prints where a run would connect to for what waits in the spool.

@@ -65,7 +65,9 @@ pub fn posted(event: &DirectEvent) -> Value {
                 "address": address,
             }),
         ),
-        DirectEvent::Kept { what, .. } => ("kept", json!({"what": what})),
+        DirectEvent::Kept { address, what, .. } => {
+            ("kept", json!({"what": what, "address": address}))
+        }
         DirectEvent::Reached { address } => ("reached", json!({"address": address})),
         DirectEvent::Unreached {
             address, parcels, ..

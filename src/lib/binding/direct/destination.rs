@@ -79,8 +79,11 @@ pub(super) fn destinations<E: From<Error>>(
                 Ok(Some(addressed)) => addressed,
                 Ok(None) => continue, // it has left meanwhile
                 Err(error) => {
-                    let what = queued.label();
-                    each(DirectEvent::Kept { what, error })?;
+                    each(DirectEvent::Kept {
+                        address: None,
+                        what: queued.label(),
+                        error,
+                    })?;
                     continue;
                 }
             };

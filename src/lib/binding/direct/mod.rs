@@ -63,6 +63,8 @@ pub enum DirectEvent {
     },
     /// Something that waits was not sent.
     Kept {
+        /// The address of its recipient, if it was offered to its server.
+        address: Option<String>,
         /// Where it is.
         what: String,
         /// Why.

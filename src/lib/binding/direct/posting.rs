@@ -152,9 +152,12 @@ impl<'a, E: From<Error>> DirectPosting<'a, E> {
                     return Ok(Ok(TurnEnd::Overtaken));
                 }
                 Err(error) if self.effects.fail(&error) == FailureReach::Parcel => {
-                    let what = queued.label();
+                    (self.each)(DirectEvent::Kept {
+                        address: Some(self.destination.address.clone()),
+                        what: queued.label(),
+                        error,
+                    })?;
                     self.kept.push(queued);
-                    (self.each)(DirectEvent::Kept { what, error })?;
                 }
                 Err(error) => {
                     self.destination.parcels.push_front((queued, id));

@@ -95,10 +95,25 @@ impl NodeDir {
         &self,
         read: impl FnOnce(&Directory) -> Result<T, node::Error>,
     ) -> anyhow::Result<Option<T>> {
+        self.if_any(|node| read(&node))
+    }
+
+    /// The node, if there is one that can be used, as [`NodeDir::use_if_any`].
+    ///
+    /// # Errors
+    /// When the node that the option names does not exist or is damaged.
+    pub fn open_if_any(&self) -> anyhow::Result<Option<Directory>> {
+        self.if_any(Ok)
+    }
+
+    fn if_any<T>(
+        &self,
+        read: impl FnOnce(Directory) -> Result<T, node::Error>,
+    ) -> anyhow::Result<Option<T>> {
         let used = self.path().and_then(|path| {
             let node = Directory::open(&path)?;
             labels::use_names_of(&path);
-            Ok(read(&node)?)
+            Ok(read(node)?)
         });
         let error = match used {
             Ok(used) => return Ok(Some(used)),
