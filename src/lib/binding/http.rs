@@ -68,7 +68,7 @@ pub struct Request<'a> {
     pub content_type: Option<&'a str>,
     /// The value of `Authorization`.
     pub authorization: Option<&'a str>,
-    /// The value of `Accept`: `*/*` where there is none.
+    /// The value of `Accept`; by default `*/*`.
     pub accept: Option<&'a str>,
     /// The body, of POST alone.
     pub body: RequestBody<'a>,

@@ -85,7 +85,7 @@ pub enum Error {
     Unresolved {
         /// The name.
         name: String,
-        /// What is wrong with the answer, or why there is none.
+        /// What is wrong with the answer, or why no answer came.
         problem: String,
     },
     /// It is proven that there is no such service at an address.

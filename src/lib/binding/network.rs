@@ -120,7 +120,8 @@ impl Network {
     /// The bare address is never taken for a server.
     ///
     /// # Errors
-    /// [`Error::NoService`] when it is proven that there are none, [`Error::NoResolver`], or [`Error::Unresolved`].
+    /// [`Error::NoService`] when it is proven that the address has no such server, [`Error::NoResolver`], or
+    /// [`Error::Unresolved`].
     pub fn find(
         &self,
         service: Service,
@@ -206,7 +207,8 @@ impl Network {
     /// The addresses of a server: that of a literal, or those in the file of hosts, or those that a resolver has.
     ///
     /// # Errors
-    /// [`Error::NoResolver`] when there is none to ask, [`Error::Unresolved`] when there is no address.
+    /// [`Error::NoResolver`] when a name needs a resolver and none is set, [`Error::Unresolved`] when the server has no
+    /// address.
     pub fn addresses(&self, server: &Server, now: Timestamp) -> Result<Vec<IpAddr>, Error> {
         let name = match &server.host {
             Host::Literal(address) => return Ok(vec![*address]),

@@ -34,12 +34,12 @@ pub enum Host {
 pub enum CertificateRule {
     /// It has a path to a public authority and names the host.
     Public,
-    /// Its key has this SHA-256 (of the `SubjectPublicKeyInfo`), whoever issued it.
+    /// Its key has this SHA-256 (of the `SubjectPublicKeyInfo`); the issuer does not matter.
     Pin([u8; 32]),
     /// It may be self-signed, if it names the address and is valid now: for private address literals that the
     /// operator gave.
     SelfSigned,
-    /// There is none: on loopback alone.
+    /// Without TLS, so without a certificate: on loopback only.
     Plaintext,
 }
 

@@ -77,7 +77,7 @@ impl Authorities {
     /// The certificates in PEM, and no others. `what` names them in an error.
     ///
     /// # Errors
-    /// [`Error::Setting`] when there is none, or one is malformed.
+    /// [`Error::Setting`] when the text has no certificate, or a malformed one.
     pub fn from_pem(octets: &[u8], what: &str) -> Result<Self, Error> {
         let setting = |problem: String| Error::Setting {
             what: what.to_owned(),

@@ -6,7 +6,8 @@ use super::{Error, Server};
 /// better: any other result is that of the service, a failure too. An error of `E` is of this node, and ends the walk.
 ///
 /// # Errors
-/// Within the result, why the last server was not reached, or [`Error::NoServer`] with `service` when there are none.
+/// Within the result, why the last server was not reached, or [`Error::NoServer`] with `service` when the list is
+/// empty.
 pub fn first_reached<T, E>(
     servers: &[Server],
     service: &str,

@@ -1,8 +1,8 @@
 //! DNS messages: the question as deployed software asks it, and what an answer proves (RFC 1035, RFC 2782).
 //!
 //! SRV records count only if the resolver says that it validated them (the AD bit, RFC 4035 §3.2.3), since they decide
-//! which host's certificate is accepted. That there are none counts only if that is validated, too. Addresses need no
-//! proof: the certificate of the host is judged once there is a connection.
+//! which host's certificate is accepted. That an address has no records counts only if that is validated, too. Addresses
+//! need no proof: the certificate of the host is judged once there is a connection.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -109,7 +109,7 @@ impl From<ParseError> for AnswerProblem {
 }
 
 impl Question {
-    /// The servers of a service at an address; `None` if the name would be too long, so that there are none.
+    /// The servers of a service at an address; `None` if the name would be too long to exist.
     #[must_use]
     pub fn srv(service: Service, address: &InternetAddress) -> Option<Self> {
         let name = Name::from_str(&service.owner_name(address)).ok()?;
@@ -277,7 +277,7 @@ impl<'a> Answer<'a> {
         })
     }
 
-    /// The records in question behind the aliases of the name, and the smallest TTL on the way; `None` if there are none.
+    /// The records in question behind the aliases of the name, and the smallest TTL on the way; `None` without records.
     fn records(&self) -> Result<Option<FoundRecords<'_, 'a>>, AnswerProblem> {
         let (mut aliases, mut found) = (Vec::new(), Vec::new());
         for (at, record) in self.message.answer()?.enumerate() {

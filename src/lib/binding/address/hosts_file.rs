@@ -25,7 +25,7 @@ pub fn addresses_in(path: &Path, name: &str) -> Result<Vec<IpAddr>, disk::Error>
 }
 
 /// The addresses that the text of such a file has for a name. Names are compared without regard to case, and a dot at
-/// their end. A line that is none of this format is passed over, as by the resolvers of systems.
+/// their end. A line of another format is passed over, as by the resolvers of systems.
 #[must_use]
 pub fn addresses_of(text: &str, name: &str) -> Vec<IpAddr> {
     let bare = |name: &str| -> String {

@@ -108,11 +108,11 @@ pub struct Resolvers<'a> {
 }
 
 impl Resolvers<'_> {
-    /// The servers of a service at an address, or that there are none.
+    /// The servers of a service at an address, or the proof that it has no server.
     ///
     /// # Errors
-    /// [`Error::NoResolver`] when there is none to ask, [`Error::Unresolved`] when none has an answer that proves
-    /// anything, or an error of the exchange that a person must look at.
+    /// [`Error::NoResolver`] without a resolver to ask, [`Error::Unresolved`] when no answer proves anything,
+    /// or an error of the exchange that a person must look at.
     pub fn srv(&self, service: Service, address: &InternetAddress) -> Result<SrvAnswer, Error> {
         let Some(question) = Question::srv(service, address) else {
             return Ok(SrvAnswer::Absent);
@@ -124,7 +124,7 @@ impl Resolvers<'_> {
     /// The addresses of a host: IPv6 and IPv4, in this order.
     ///
     /// # Errors
-    /// As [`Resolvers::srv`]; [`Error::Unresolved`] also when there are none.
+    /// As [`Resolvers::srv`]; [`Error::Unresolved`] also when the host has no address.
     pub fn addresses(&self, host: &str) -> Result<Vec<IpAddr>, Error> {
         let unresolved = |problem: &str| Error::Unresolved {
             name: host.to_owned(),
@@ -280,7 +280,7 @@ mod tests {
         let found = ask([Some("no-ad"), None, Some("good")]).unwrap();
         assert!(matches!(found, SrvAnswer::Records { .. }));
         assert_eq!(*asked.borrow(), [0, 1, 2]);
-        // A proof that there is none is an answer.
+        // A proof that there is no such record is an answer.
         let none = ask([Some("servfail"), Some("nxdomain"), Some("good")]).unwrap();
         assert_eq!(none, SrvAnswer::Absent);
         assert_eq!(*asked.borrow(), [0, 1]);

@@ -12,10 +12,10 @@ use crate::pki::NodeId;
 use crate::spool;
 use crate::spool::wire::{Arrived, MessageStore, Reception};
 
-/// So many parcels are stored together, with one sync.
+/// The most parcels that are stored together, with one sync.
 const STORE_TOGETHER: usize = 32;
 
-/// Or so many octets.
+/// From this length on, in octets, they are stored without waiting for another one.
 ///
 /// A large parcel is stored alone, since the next one is in memory already.
 const STORE_OCTETS: usize = 1024 * 1024;

@@ -19,7 +19,7 @@ impl Registered {
     /// may be better.
     ///
     /// # Errors
-    /// When there is none, or the key cannot be read.
+    /// When the gateway has not registered this node, or the key cannot be read.
     pub fn with(node: &Directory, gateway: NodeId) -> Result<Self, Error> {
         let paths = certificates::paths_from(node, gateway)?.into_iter();
         // Several may end with the gateway's own certificate: then the one that was made last is known to it.

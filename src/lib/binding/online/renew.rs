@@ -52,10 +52,10 @@ fn has_ended(known: &StoredSessionKey, now: Timestamp) -> bool {
     known.sealed_until.is_some_and(|until| until < now)
 }
 
-/// Whether the session key of a renewal is to be stored. Nothing signs it: whoever ends TLS in the gateway's place could
-/// put their own there, and read the cargo that goes by stick later. So it never replaces a key that is in use, least of
-/// all one that came in signed cargo. One that has ended is of no use, and then the new one is believed as at the first
-/// registration.
+/// Whether the session key of a renewal is to be stored. Nothing signs it: a server that
+/// ends TLS in the gateway's place could offer its own key, and read the cargo that goes by stick later. So it never
+/// replaces a key that is in use, least of all one that came in signed cargo. One that has ended is of no use, and then
+/// the new one is believed as at the first registration.
 fn is_believed(
     offered: &PublicSessionKey,
     known: Option<&StoredSessionKey>,
