@@ -17,7 +17,7 @@ pub const PAGE: usize = 4096;
 /// How many parcels in a row may fail before the rest waits for the next run: the server is not well.
 const MAX_FAILURES: usize = 3;
 
-/// The effects of so many answers are stored together, or of those that came within [`STORE_WITHIN`].
+/// The effects of so many answers are stored together, or of those that came within 100 ms.
 pub const STORE_TOGETHER: usize = 256;
 
 /// The longest time between an answer and its effects, unless the server is slower.
