@@ -34,6 +34,12 @@ impl OpenFile {
         })
     }
 
+    /// The file, positioned at its beginning, for another process to read.
+    #[must_use]
+    pub fn into_file(self) -> File {
+        self.file
+    }
+
     /// Its length when it was opened, in octets.
     #[must_use]
     pub fn size(&self) -> u64 {

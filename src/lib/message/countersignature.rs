@@ -72,6 +72,15 @@ pub fn verify(octets: &[u8], purpose: Purpose, content: &[u8]) -> Result<Certifi
     Ok(signed.signer().clone())
 }
 
+/// The certificate of the signer, of which nothing is verified yet: it may be copied from anywhere.
+///
+/// # Errors
+/// When the signature is malformed.
+pub fn claimed_signer(octets: &[u8]) -> Result<Certificate, Error> {
+    let signed = signed_data::SignedData::parse(octets).map_err(of_cms)?;
+    Ok(signed.signer().clone())
+}
+
 fn of_cms(error: cms::Error) -> Error {
     ramf::Error::Cms(error).into()
 }

@@ -9,6 +9,10 @@ pub const MAX_NONCE_LEN: usize = 64;
 /// The longest id of a delivery, in octets; deployed gateways send UUIDs.
 pub const MAX_DELIVERY_ID_LEN: usize = 64;
 
+/// The header by which a node says how many parcels it takes before it acknowledges one. Deployed nodes do not send it,
+/// and lose the second of two that come in one read: they get one at a time.
+pub const WINDOW_HEADER: &str = "x-relaynet-delivery-window";
+
 /// What the gateway wants to be signed.
 ///
 /// ```text
@@ -150,9 +154,17 @@ impl ParcelDelivery {
     /// Encodes a delivery in DER.
     #[must_use]
     pub fn encode(id: &str, parcel: &[u8]) -> Vec<u8> {
+        [&Self::encode_head(id, parcel.len()), parcel].concat()
+    }
+
+    /// Encodes what comes before a parcel of this length, in octets. The parcel follows as it is, since it is too long
+    /// to be copied.
+    #[must_use]
+    pub fn encode_head(id: &str, parcel_len: usize) -> Vec<u8> {
         let id = write::tlv(0x80, id.as_bytes());
-        let parcel = write::tlv(0x81, parcel);
-        write::constructed(tag::SEQUENCE, &[&id, &parcel])
+        let parcel = write::header(0x81, parcel_len);
+        let len = id.len() + parcel.len() + parcel_len;
+        [write::header(tag::SEQUENCE, len), id, parcel].concat()
     }
 }
 

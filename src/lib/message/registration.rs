@@ -117,7 +117,20 @@ impl RegistrationAuthorization {
     /// # Errors
     /// When the system's random number generator fails.
     pub fn sign(gateway: &IdentityKey, node: &PublicKey, expiry: Timestamp) -> Result<Self, Error> {
-        let gateway_data = hash::sha256(node.spki()).to_vec();
+        Self::sign_for(gateway, &hash::sha256(node.spki()), expiry)
+    }
+
+    /// As [`sign`](Self::sign), for the node whose key has this SHA-256: all that a gateway knows of it at this step
+    /// online (RS-016 §Registration).
+    ///
+    /// # Errors
+    /// When the system's random number generator fails.
+    pub fn sign_for(
+        gateway: &IdentityKey,
+        key_sha256: &[u8; 32],
+        expiry: Timestamp,
+    ) -> Result<Self, Error> {
+        let gateway_data = key_sha256.to_vec();
         let signed = signed_authorization(date_time::to_ramf(expiry).as_bytes(), &gateway_data);
         let signature = gateway.sign(&signed)?;
         Ok(Self {

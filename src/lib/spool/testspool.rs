@@ -34,7 +34,7 @@ fn identity() -> Secret {
 }
 
 /// A parcel that was made so many seconds after the first one.
-pub(super) fn parcel(later: i64) -> SignedMessage {
+pub(crate) fn parcel(later: i64) -> SignedMessage {
     let key = IdentityKey::from_pkcs8(identity().as_bytes()).unwrap();
     let date = Timestamp::from_second(1_800_000_000 + later).unwrap();
     let fields = Fields {

@@ -21,11 +21,14 @@ use crate::binding::pace::{LOWEST_RATE, Pace, PaceFailure};
 use crate::binding::retry::{RequestKind, SendOutcome, http_date, retry_after};
 use crate::kind::ErrorKind;
 use crate::message::countersignature::{self, Purpose};
-use crate::message::parcel_collection::{ParcelDelivery, Response};
+use crate::message::parcel_collection::{ParcelDelivery, Response, WINDOW_HEADER};
 use crate::pki::{Certificate, IdentityKey};
 
 /// What is read at once, in octets. A parcel is read into its own memory.
 const READ_LEN: usize = 16 * 1024;
+
+/// How many parcels are taken before one is acknowledged: those that are stored together, several times.
+const WINDOW: &str = "128";
 
 /// How long the gateway may take to answer our close.
 const CLOSE_WITHIN: Duration = Duration::from_secs(1);
@@ -382,6 +385,7 @@ fn upgrade(
         .header("Sec-WebSocket-Version", "13")
         .header("Sec-WebSocket-Key", generate_key())
         .header("X-Relaynet-Streaming-Mode", mode.value())
+        .header(WINDOW_HEADER, WINDOW)
         .body(())
         .map_err(|error| protocol(error.to_string()))?;
     let config = WebSocketConfig::default()
