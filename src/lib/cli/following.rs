@@ -3,37 +3,22 @@
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::thread::ScopedJoinHandle;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 use super::args::NetworkOptions;
+use super::arrivals::ArrivalRouter;
 use super::clock::ClockArgs;
 use super::gateways::{self, OnlineGateway};
 use super::online::OnlineLog;
 use super::report;
-use super::route_run::RouteTerms;
-use super::routing::RouteReport;
-use super::status::{self, Reported, Status};
 use crate::binding::connect::Connector;
 use crate::binding::online::exchange::OnlineContext;
 use crate::binding::online::follow::{self, FollowEvent, FollowReport, Pauses};
 use crate::binding::online::registration::Registered;
 use crate::binding::{Cutoff, Error};
-use crate::command::{self, RunOptions};
-use crate::disk::watch::DirWatch;
+use crate::command;
 use crate::pipeline::mutex;
-use crate::spool::{self, QueueId, Spool};
-
-/// The shortest time between two runs that route.
-const ROUTE_EVERY: Duration = Duration::from_secs(1);
-
-/// When the queues are busy, they are tried again after this time.
-const ROUTE_BUSY: Duration = Duration::from_millis(250);
-
-/// What stays in `in` is looked at again after this time, since time alone may change what becomes of it.
-const ROUTE_AGAIN: Duration = Duration::from_secs(60);
-
-/// How long a wait lasts before it is looked whether the run is to end.
-const LOOK_EVERY: Duration = Duration::from_secs(1);
+use crate::spool::Spool;
 
 /// When the run is to end, answers that are under way have this time.
 const END_WITHIN: Duration = Duration::from_secs(3);
@@ -100,8 +85,14 @@ pub fn follow(
         let arrivals = ArrivalRouter {
             spool,
             clock: options.1,
-            log: &log,
             goes_on: &goes_on,
+            // What was not named is said from time to time.
+            pulse: &|| mutex::lock(&log).tell_more(Instant::now()),
+            routed: &|| {},
+            trouble: &|error| {
+                let now = options.1.now(Some(spool.owner().config()))?;
+                mutex::lock(&log).trouble(spool, "", error, now)
+            },
         };
         let routed = arrivals.run();
         failed.fetch_or(routed.is_err(), Ordering::Relaxed);
@@ -267,114 +258,4 @@ impl Follower<'_> {
         let mut log = mutex::lock(self.log);
         log.trouble(self.spool, &self.gateway.address, error, now)
     }
-}
-
-/// Routes what comes into `in`, and says from time to time what was not named.
-struct ArrivalRouter<'a> {
-    spool: &'a Spool,
-    clock: &'a ClockArgs,
-    log: &'a Mutex<OnlineLog>,
-    goes_on: &'a (dyn Fn() -> bool + Sync),
-}
-
-impl ArrivalRouter<'_> {
-    /// Routes until the run is to end.
-    fn run(&self) -> anyhow::Result<()> {
-        let mut pauses = Pauses::default();
-        loop {
-            let started = Instant::now();
-            let Err(error) = self.route_on() else {
-                return Ok(());
-            };
-            if started.elapsed() >= ROUTE_AGAIN {
-                pauses.reset();
-            }
-            let now = self.clock.now(Some(self.spool.owner().config()))?;
-            mutex::lock(self.log).trouble(self.spool, "", error, now)?;
-            follow::sleep(self.goes_on, pauses.next(follow::random()));
-        }
-    }
-
-    /// Routes until the run is to end or something fails.
-    fn route_on(&self) -> Result<(), Error> {
-        let arrivals = self.spool.make(QueueId::In)?;
-        let watch = DirWatch::of(&[arrivals.dir()]);
-        let mut last: Option<(Instant, Option<SystemTime>)> = None;
-        let mut is_woken = false;
-        let mut pauses = Pauses::default();
-        while (self.goes_on)() {
-            mutex::lock(self.log).tell_more(Instant::now());
-            // Of another machine's changes on a network file system only the time of the directory tells.
-            let modified = follow::time_of_change(arrivals.dir());
-            let is_new = is_woken || last.is_none_or(|(_, seen)| seen != modified);
-            let since = last.map(|(at, _)| at.elapsed());
-            let is_soon = since.is_some_and(|since| since < ROUTE_EVERY);
-            let is_old = since.is_none_or(|since| since >= ROUTE_AGAIN);
-            if (is_new || is_old) && !is_soon {
-                let started = Instant::now();
-                is_woken = false;
-                if self.spool.count(QueueId::In)? > 0 {
-                    match route(self.spool, self.clock)? {
-                        RouteEnd::Done => pauses.reset(),
-                        RouteEnd::Busy => {
-                            let _ = watch.wait(ROUTE_BUSY);
-                            is_woken = true;
-                            continue;
-                        }
-                        RouteEnd::Failed => {
-                            follow::sleep(self.goes_on, pauses.next(follow::random()));
-                            is_woken = true;
-                            continue;
-                        }
-                    }
-                }
-                // Of before, since a message may have come meanwhile.
-                last = Some((started, modified));
-                continue;
-            }
-            let rest = since.map_or(ROUTE_EVERY, |since| ROUTE_EVERY.saturating_sub(since));
-            is_woken |= watch.wait(if is_new && is_soon { rest } else { LOOK_EVERY });
-        }
-        Ok(())
-    }
-}
-
-/// How a run that routes ended.
-enum RouteEnd {
-    /// What cannot be routed was reported.
-    Done,
-    /// Another run moves messages now.
-    Busy,
-    /// Reading or writing failed, which was reported.
-    Failed,
-}
-
-/// Routes once. What cannot be routed ends nothing.
-fn route(spool: &Spool, clock: &ClockArgs) -> Result<RouteEnd, Error> {
-    let lock = match spool.lock() {
-        Ok(lock) => lock,
-        Err(spool::Error::Locked) => return Ok(RouteEnd::Busy),
-        Err(error) => return Err(error.into()),
-    };
-    let owner = spool.owner();
-    let now = clock.now(Some(owner.config()))?;
-    let window = clock.window(now, Some(owner.config()));
-    let time = spool.see_time(now, &window)?;
-    let terms = RouteTerms {
-        spool,
-        window: &window,
-        time,
-        commands: RunOptions::default(),
-    };
-    let Err(error) = terms.run(lock, RouteReport::new(owner, &time, false)) else {
-        return Ok(RouteEnd::Done);
-    };
-    if !error.is::<Reported>() {
-        report::failure(None, &error);
-    }
-    Ok(if status::status(&error) == Status::IO {
-        RouteEnd::Failed
-    } else {
-        RouteEnd::Done
-    })
 }

@@ -75,6 +75,8 @@ pub mod online_when; // whether they are asked now
 #[cfg(feature = "online")]
 pub mod posting; // what relay-post does and reports
 #[cfg(feature = "online")]
+pub mod arrivals; // routed while a run goes on
+#[cfg(feature = "online")]
 pub mod following; // for as long as nobody stops it
 use std::panic::AssertUnwindSafe;
 use std::process::ExitCode;
