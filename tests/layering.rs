@@ -153,7 +153,7 @@ fn broken(source: &Source, floors: &[String]) -> Vec<String> {
     let is_below_cli = floor.is_some_and(|floor| floor != "cli");
     let may_change_files = floor == Some("disk");
     // A timer limits how long a command or a connection lasts.
-    let has_timers = matches!(floor, Some("command" | "binding"));
+    let has_timers = matches!(floor, Some("command" | "binding" | "serve"));
     let mut broken = Vec::new();
     let mut say =
         |line: usize, what: &str, why: &str| broken.push(format!("{name}:{line}: {what}: {why}"));

@@ -192,5 +192,7 @@ pub mod deliver; // what arrived, handed to those whom it is for
 pub mod medium; // what couriers carry: cargo on sticks and shares
 #[cfg(feature = "online")]
 pub mod binding; // the wire: gateways and nodes on the Internet, reached over it
+#[cfg(feature = "online")]
+pub mod serve; // a server for others: registration, parcels in and out
 pub mod describe; // every object as text and JSON
 pub mod cli; // what the programs share: arguments, inputs, outputs, reports, exit statuses

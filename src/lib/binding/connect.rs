@@ -171,7 +171,7 @@ impl Connector {
         };
         let peer = socket.socket.peer_addr();
         let stream = match &self.tls {
-            None => Channel::Plain(socket),
+            None => ConnectionStream::Plain(socket),
             Some(tls) => self.handshake(tls, socket)?,
         };
         let mut connection = Connection {
@@ -227,7 +227,11 @@ impl Connector {
     }
 
     /// The handshake, before whose end the server must have shown who it is.
-    fn handshake(&self, tls: &TlsClient, mut socket: PacedSocket) -> Result<Channel, Error> {
+    fn handshake(
+        &self,
+        tls: &TlsClient,
+        mut socket: PacedSocket,
+    ) -> Result<ConnectionStream, Error> {
         let failed = |error: &rustls::Error| tls::failure(&self.server, error);
         let broken = |cause: io::Error| {
             let server = self.server.to_string();
@@ -260,7 +264,9 @@ impl Connector {
                 return Err(failed(&error));
             }
         }
-        Ok(Channel::Tls(Box::new(StreamOwned::new(client, socket))))
+        Ok(ConnectionStream::Tls(Box::new(StreamOwned::new(
+            client, socket,
+        ))))
     }
 }
 
@@ -272,11 +278,11 @@ impl Connector {
 pub struct Connection {
     server: Server,
     peer: SocketAddr,
-    stream: Channel,
+    stream: ConnectionStream,
     silence: Duration,
 }
 
-enum Channel {
+enum ConnectionStream {
     Plain(PacedSocket),
     Tls(Box<StreamOwned<ClientConnection, PacedSocket>>),
 }
@@ -296,8 +302,8 @@ impl Connection {
 
     fn paced_mut(&mut self) -> &mut PacedSocket {
         match &mut self.stream {
-            Channel::Plain(socket) => socket,
-            Channel::Tls(stream) => &mut stream.sock,
+            ConnectionStream::Plain(socket) => socket,
+            ConnectionStream::Tls(stream) => &mut stream.sock,
         }
     }
 
@@ -343,8 +349,8 @@ impl Connection {
     /// Reads what the server still says after writing has failed. Nothing can be read or written as usual afterwards.
     pub(super) fn read_last_words(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let stream = match &mut self.stream {
-            Channel::Plain(socket) => return socket.read(buffer),
-            Channel::Tls(stream) => stream,
+            ConnectionStream::Plain(socket) => return socket.read(buffer),
+            ConnectionStream::Tls(stream) => stream,
         };
         // As usual rustls would first write what is left to be written.
         loop {
@@ -361,9 +367,9 @@ impl Connection {
     /// Whether it is open and the server has sent nothing that was not read.
     pub fn is_idle(&mut self) -> bool {
         match &mut self.stream {
-            Channel::Plain(paced) => nothing_comes(paced.socket.peek(&mut [0])),
+            ConnectionStream::Plain(paced) => nothing_comes(paced.socket.peek(&mut [0])),
             // Tickets for resumption come at any time: what counts is what is behind TLS.
-            Channel::Tls(stream) => loop {
+            ConnectionStream::Tls(stream) => loop {
                 match stream.conn.read_tls(&mut stream.sock.socket) {
                     Ok(0) => break false,
                     Ok(_) => match stream.conn.process_new_packets() {
@@ -414,8 +420,8 @@ pub(super) fn is_timeout(cause: &io::Error) -> bool {
 impl Read for Connection {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let read = match &mut self.stream {
-            Channel::Plain(socket) => socket.read(buffer),
-            Channel::Tls(stream) => stream.read(buffer),
+            ConnectionStream::Plain(socket) => socket.read(buffer),
+            ConnectionStream::Tls(stream) => stream.read(buffer),
         }?;
         self.paced_mut().note_use();
         Ok(read)
@@ -425,13 +431,13 @@ impl Read for Connection {
 impl Write for Connection {
     fn write(&mut self, octets: &[u8]) -> io::Result<usize> {
         match &mut self.stream {
-            Channel::Plain(socket) => socket.write(octets),
-            Channel::Tls(stream) => stream.write(octets),
+            ConnectionStream::Plain(socket) => socket.write(octets),
+            ConnectionStream::Tls(stream) => stream.write(octets),
         }
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        let Channel::Tls(stream) = &mut self.stream else {
+        let ConnectionStream::Tls(stream) = &mut self.stream else {
             return Ok(()); // a socket keeps nothing back
         };
         loop {
@@ -446,7 +452,7 @@ impl Write for Connection {
 impl Drop for Connection {
     /// Tells the server that nothing was cut off, unless that would have to wait.
     fn drop(&mut self) {
-        if let Channel::Tls(stream) = &mut self.stream {
+        if let ConnectionStream::Tls(stream) = &mut self.stream {
             stream.conn.send_close_notify();
             let _ = stream.conn.write_tls(&mut stream.sock.socket);
         }
@@ -631,7 +637,7 @@ mod tests {
             let connector = Connector::new(server, &LOOPBACK, &options(&ca)).unwrap();
             for expected in [rustls::HandshakeKind::Full, rustls::HandshakeKind::Resumed] {
                 let connection = connector.connect().unwrap();
-                let Channel::Tls(stream) = &connection.stream else {
+                let ConnectionStream::Tls(stream) = &connection.stream else {
                     panic!("no TLS");
                 };
                 assert_eq!(stream.conn.protocol_version(), Some(version.version));
