@@ -11,6 +11,7 @@
 
 pub mod channel; // messages between the processes
 pub mod protocol; // what they say
+pub mod front; // speaks with the network
 
 use std::io;
 
