@@ -12,6 +12,7 @@
 pub mod channel; // messages between the processes
 pub mod protocol; // what they say
 pub mod front; // speaks with the network
+pub mod keeper; // judges and stores
 
 use std::io;
 

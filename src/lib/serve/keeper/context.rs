@@ -1,0 +1,116 @@
+//! What a keeper works with, and what it tells of its work.
+
+use std::fs::File;
+use std::net::IpAddr;
+use std::sync::atomic::AtomicBool;
+
+use jiff::Timestamp;
+
+use super::policy::RegistrationPolicy;
+use crate::pki::{NodeId, Window};
+use crate::serve::Error;
+use crate::serve::channel::Channel;
+use crate::serve::front::send_with;
+use crate::serve::protocol::{CallId, FrontCounts, ServeRole, ServeVerdict, ToFront};
+use crate::spool::wire::Reception;
+use crate::spool::{Name, Spool, Time};
+
+/// An event of a server.
+#[derive(Debug)]
+pub enum KeeperEvent {
+    /// A parcel came.
+    Parcel {
+        /// Its name in the queue.
+        name: Name,
+        /// Its message id.
+        id: String,
+        /// Its length, in octets.
+        len: usize,
+        /// What became of it.
+        fate: Reception,
+    },
+    /// A parcel was not taken, or a node not registered.
+    Refused {
+        /// Why.
+        verdict: ServeVerdict,
+        /// Who asked to be registered.
+        peer: Option<IpAddr>,
+    },
+    /// A node was registered.
+    Registered {
+        /// The node.
+        node: NodeId,
+        /// Until when.
+        until: Timestamp,
+    },
+    /// A registered node has collected a parcel.
+    Collected {
+        /// Its name in the queue.
+        name: Name,
+        /// Its message id.
+        id: String,
+        /// The node.
+        by: NodeId,
+    },
+    /// What the front counted since its start.
+    Counted(FrontCounts),
+    /// Something of this node failed. Who asked was told to come again.
+    Failed(Error),
+}
+
+/// Routes what comes, until the flag is set; calls the second argument after each run.
+pub type Routing<'a> = dyn Fn(&AtomicBool, &dyn Fn()) + Sync + 'a;
+
+/// What a keeper works with.
+pub struct KeeperContext<'a> {
+    /// The spool.
+    pub spool: &'a Spool,
+    /// What the server is for.
+    pub role: ServeRole,
+    /// Who may be registered.
+    pub registration: RegistrationPolicy,
+    /// The time, and the instants that dates are checked against.
+    pub clock: &'a (dyn Fn() -> Result<(Time, Window), Error> + Sync),
+    /// Whether the server is to stop.
+    pub stops: &'a AtomicBool,
+    /// Told of each event, by several threads at once.
+    pub report: &'a (dyn Fn(KeeperEvent) + Sync),
+    /// Routes what comes.
+    pub route: &'a Routing<'a>,
+}
+
+/// What the keeper sends to the front. An error means that the front is gone, which who listens to it notices.
+pub(super) struct Outbox<'a> {
+    pub(super) channel: &'a Channel,
+}
+
+impl Outbox<'_> {
+    pub(super) fn send(&self, head: &ToFront, body: &[u8], file: Option<&File>) {
+        let _ = send_with(self.channel, head, body, file);
+    }
+
+    pub(super) fn tell(&self, head: &ToFront) {
+        self.send(head, &[], None);
+    }
+
+    pub(super) fn answer(&self, call: CallId, verdict: ServeVerdict, object: &[u8]) {
+        self.answer_to(call, verdict, object, None);
+    }
+
+    /// As [`answer`](Self::answer), to a registered node.
+    pub(super) fn answer_to(
+        &self,
+        call: CallId,
+        verdict: ServeVerdict,
+        object: &[u8],
+        node: Option<NodeId>,
+    ) {
+        let node = node.map(|node| *node.digest());
+        let answer = ToFront::Answer {
+            call,
+            verdict,
+            node,
+        };
+        self.send(&answer, object, None);
+    }
+}

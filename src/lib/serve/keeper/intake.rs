@@ -1,0 +1,341 @@
+//! Parcels that come: judged, stored together, and then answered.
+
+use std::collections::HashMap;
+use std::fs::File;
+use std::io::{self, Read as _, Seek as _};
+use std::sync::mpsc::Receiver;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use super::context::{KeeperContext, KeeperEvent, Outbox};
+use super::judge::{Judge, WelcomeParcel};
+use super::mailboxes::MailboxCounts;
+use super::verdicts::verdict_of;
+use crate::disk::scratch::Scratch;
+use crate::disk::{FileRole, files};
+use crate::pipeline::mutex::lock;
+use crate::ramf::limits::MAX_MESSAGE_LEN;
+use crate::serve::Error;
+use crate::serve::protocol::{CallId, ParcelRoute, ServeVerdict, ToFront};
+use crate::spool::room::DEFAULT_RESERVE;
+use crate::spool::wire::{Arrived, MessageStore as _, Reception, SpoolMessages};
+use crate::spool::{self, QueueId};
+
+/// The most parcels that are stored with one sync.
+const TOGETHER: usize = 32;
+
+/// Or so many octets.
+const TOGETHER_OCTETS: usize = 4 << 20;
+
+/// How long what was read of the node is used.
+const JUDGE_FOR: Duration = Duration::from_secs(1);
+
+/// After so many parcels the queues are listed anew: what is known of them takes memory.
+const STORE_FOR: usize = 50_000;
+
+/// A parcel that came.
+pub(super) struct ArrivedParcel {
+    /// Its question.
+    pub call: CallId,
+    /// How it came.
+    pub route: ParcelRoute,
+    /// Its octets, unless they are in the room of that question.
+    pub octets: Option<Vec<u8>>,
+}
+
+/// A file for a parcel that is on its way.
+struct ParcelRoom {
+    file: File,
+    len: u64,
+}
+
+/// What takes parcels in. Several threads work on it.
+pub(super) struct Intake<'a> {
+    context: &'a KeeperContext<'a>,
+    outbox: &'a Outbox<'a>,
+    rooms: Mutex<HashMap<CallId, ParcelRoom>>,
+    judge: Mutex<Option<(Instant, Arc<Judge>)>>,
+    store: Mutex<ParcelStore<'a>>,
+    mailboxes: MailboxCounts<'a>,
+}
+
+struct ParcelStore<'a> {
+    messages: SpoolMessages<'a>,
+    put: usize,
+}
+
+/// A parcel of a batch, once it was judged.
+struct JudgedParcel {
+    call: CallId,
+    len: usize,
+    verdict: Result<WelcomeParcel, ServeVerdict>,
+}
+
+impl<'a> Intake<'a> {
+    /// Takes parcels into the spool of the context.
+    pub(super) fn new(context: &'a KeeperContext<'a>, outbox: &'a Outbox<'a>) -> Self {
+        Self {
+            context,
+            outbox,
+            rooms: Mutex::default(),
+            mailboxes: MailboxCounts::of(context.spool),
+            judge: Mutex::default(),
+            store: Mutex::new(ParcelStore {
+                messages: SpoolMessages::of(context.spool),
+                put: 0,
+            }),
+        }
+    }
+
+    /// What the node knows now.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub(super) fn judge(&self) -> Result<Arc<Judge>, Error> {
+        let mut judge = lock(&self.judge);
+        if let Some((since, judge)) = &*judge
+            && since.elapsed() < JUDGE_FOR
+        {
+            return Ok(Arc::clone(judge));
+        }
+        let (time, window) = (self.context.clock)()?;
+        let made = Arc::new(Judge::of(self.context.spool.owner(), window, &time)?);
+        *judge = Some((Instant::now(), Arc::clone(&made)));
+        Ok(made)
+    }
+
+    /// The node has changed: what was read of it counts no longer.
+    pub(super) fn forget(&self) {
+        *lock(&self.judge) = None;
+    }
+
+    /// Makes a file for a parcel, unless its sender or the disk is against it.
+    pub(super) fn make_room(&self, call: CallId, route: &ParcelRoute, len: u64) {
+        let made = self.room(route, len).and_then(|file| {
+            let passed = file.try_clone();
+            let passed = passed.map_err(|error| self.failed(error.into()))?;
+            Ok((file, passed))
+        });
+        match made {
+            Ok((file, passed)) => {
+                // Before the front can answer.
+                lock(&self.rooms).insert(call, ParcelRoom { file, len });
+                self.outbox
+                    .send(&ToFront::Room { call }, &[], Some(&passed));
+            }
+            Err(verdict) => self.outbox.answer(call, verdict, &[]),
+        }
+    }
+
+    fn room(&self, route: &ParcelRoute, len: u64) -> Result<File, ServeVerdict> {
+        if let ParcelRoute::Registered(signature) = route {
+            let judge = self.judge().map_err(|error| self.failed(error))?;
+            judge.claimed(signature)?;
+        }
+        let spool = self.context.spool;
+        // A node that is new has no spool yet.
+        let made = spool.make(QueueId::In);
+        made.map_err(|error| self.failed(error.into()))?;
+        let asked: u64 = lock(&self.rooms).values().map(|room| room.len).sum();
+        let free = files::free_space(spool.root(), FileRole::Spool);
+        let free = free.map_err(|error| self.failed(error.into()))?;
+        let reserve = spool.owner().config().reserve().unwrap_or(DEFAULT_RESERVE);
+        if free < reserve.saturating_add(asked).saturating_add(len) {
+            return Err(ServeVerdict::Full("there is no room for it now".to_owned()));
+        }
+        let file = Scratch::new(&spool.tmp()).into_file();
+        file.map_err(|error| self.failed(error.into()))
+    }
+
+    /// Nothing came into the room of this question.
+    pub(super) fn give_up(&self, call: CallId) {
+        lock(&self.rooms).remove(&call);
+    }
+
+    /// An error of this node, which is reported here, and not told to who asked.
+    fn failed(&self, error: Error) -> ServeVerdict {
+        let verdict = verdict_of(error.kind(), "", true);
+        (self.context.report)(KeeperEvent::Failed(error));
+        match verdict {
+            verdict @ (ServeVerdict::Full(_) | ServeVerdict::Busy(_)) => verdict,
+            _ => ServeVerdict::Busy("it cannot be stored now".to_owned()),
+        }
+    }
+
+    /// Takes parcels until no more can come. What waits is stored together.
+    pub(super) fn work(&self, parcels: &Mutex<Receiver<ArrivedParcel>>) {
+        loop {
+            let mut batch = Vec::new();
+            {
+                // The others wait here while this thread collects its batch, and it gives the lock back at once.
+                let parcels = lock(parcels);
+                let Ok(first) = parcels.recv() else {
+                    return;
+                };
+                let mut octets = first.octets.as_ref().map_or(MAX_MESSAGE_LEN, Vec::len);
+                batch.push(first);
+                while batch.len() < TOGETHER && octets < TOGETHER_OCTETS {
+                    let Ok(next) = parcels.try_recv() else {
+                        break;
+                    };
+                    octets += next.octets.as_ref().map_or(MAX_MESSAGE_LEN, Vec::len);
+                    batch.push(next);
+                }
+            }
+            self.take(batch);
+        }
+    }
+
+    /// Judges and stores a batch, and answers.
+    fn take(&self, batch: Vec<ArrivedParcel>) {
+        let judge = match self.judge() {
+            Ok(judge) => judge,
+            Err(error) => {
+                let verdict = self.failed(error);
+                for parcel in batch {
+                    self.give_up(parcel.call);
+                    self.outbox.answer(parcel.call, verdict.clone(), &[]);
+                }
+                return;
+            }
+        };
+        let judged = batch.into_iter().map(|parcel| self.judged(parcel, &judge));
+        let mut judged: Vec<JudgedParcel> = judged.collect();
+        let arrived: Vec<Arrived<'_>> = judged
+            .iter()
+            .filter_map(|it| {
+                let welcome = it.verdict.as_ref().ok()?;
+                Arrived::new(&welcome.item, welcome.hop)
+            })
+            .collect();
+        let stored = self.store(&arrived);
+        let mut answers = Vec::with_capacity(judged.len());
+        match stored {
+            Ok(results) => {
+                let mut results = results.into_iter().zip(&arrived);
+                for it in &judged {
+                    answers.push(match &it.verdict {
+                        Err(verdict) => verdict.clone(),
+                        Ok(_) => match results.next() {
+                            Some((result, arrived)) => self.answer_to(result, arrived, it.len),
+                            None => ServeVerdict::Busy("it cannot be stored now".to_owned()),
+                        },
+                    });
+                }
+            }
+            Err(error) => {
+                let verdict = self.failed(error);
+                answers.extend(judged.iter().map(|it| match &it.verdict {
+                    Err(refused) => refused.clone(),
+                    Ok(_) => verdict.clone(),
+                }));
+            }
+        }
+        drop(arrived);
+        for (it, answer) in judged.drain(..).zip(answers) {
+            if it.verdict.is_err() {
+                (self.context.report)(KeeperEvent::Refused {
+                    verdict: answer.clone(),
+                    peer: None,
+                });
+            }
+            let node = it.verdict.ok().and_then(|welcome| welcome.session);
+            self.outbox.answer_to(it.call, answer, &[], node);
+        }
+    }
+
+    /// Reads and judges a parcel.
+    fn judged(&self, parcel: ArrivedParcel, judge: &Judge) -> JudgedParcel {
+        let ArrivedParcel {
+            call,
+            route,
+            octets,
+        } = parcel;
+        let octets = match octets {
+            Some(octets) => Ok(octets),
+            None => match lock(&self.rooms).remove(&call) {
+                Some(room) => read(room.file),
+                None => Ok(Vec::new()), // without a body
+            },
+        };
+        let (len, verdict) = match octets {
+            Ok(octets) => {
+                let len = octets.len();
+                let welcome = judge.parcel(octets, &route);
+                (len, welcome.and_then(|welcome| self.fits(welcome, len)))
+            }
+            Err(error) => (0, Err(self.failed(error.into()))),
+        };
+        JudgedParcel { call, len, verdict }
+    }
+
+    /// Refuses a parcel whose mailbox is full.
+    fn fits(&self, welcome: WelcomeParcel, len: usize) -> Result<WelcomeParcel, ServeVerdict> {
+        let Some(next) = welcome.next else {
+            return Ok(welcome);
+        };
+        match self.mailboxes.admits(next, len) {
+            Ok(true) => Ok(welcome),
+            Ok(false) => Err(ServeVerdict::Full("the mailbox is full".to_owned())),
+            Err(error) => Err(self.failed(error)),
+        }
+    }
+
+    fn store(
+        &self,
+        arrived: &[Arrived<'_>],
+    ) -> Result<Vec<Result<Reception, spool::Error>>, Error> {
+        if arrived.is_empty() {
+            return Ok(Vec::new());
+        }
+        let mut store = lock(&self.store);
+        if store.put > STORE_FOR {
+            store.messages = SpoolMessages::of(self.context.spool);
+            store.put = 0;
+        }
+        store.put += arrived.len();
+        Ok(store.messages.put(arrived)?)
+    }
+
+    /// The verdict on a parcel that was to be stored.
+    fn answer_to(
+        &self,
+        result: Result<Reception, spool::Error>,
+        arrived: &Arrived<'_>,
+        len: usize,
+    ) -> ServeVerdict {
+        let event = |fate| KeeperEvent::Parcel {
+            name: arrived.name().clone(),
+            id: arrived.id().to_owned(),
+            len,
+            fate,
+        };
+        match result {
+            Ok(Reception::Stored) => {
+                (self.context.report)(event(Reception::Stored));
+                ServeVerdict::Done
+            }
+            Ok(Reception::Repeated) => {
+                (self.context.report)(event(Reception::Repeated));
+                ServeVerdict::Done
+            }
+            Ok(Reception::Loop) => {
+                (self.context.report)(event(Reception::Loop));
+                ServeVerdict::Busy("it was passed on too often".to_owned())
+            }
+            Err(error) => self.failed(error.into()),
+        }
+    }
+}
+
+/// The octets in a file that another process wrote.
+fn read(mut file: File) -> io::Result<Vec<u8>> {
+    let len = file.metadata()?.len();
+    if len > MAX_MESSAGE_LEN as u64 {
+        return Err(io::ErrorKind::InvalidData.into());
+    }
+    let mut octets = Vec::with_capacity(usize::try_from(len).unwrap_or_default());
+    file.rewind()?;
+    file.take(MAX_MESSAGE_LEN as u64).read_to_end(&mut octets)?;
+    Ok(octets)
+}

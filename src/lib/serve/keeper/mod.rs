@@ -1,0 +1,200 @@
+//! The process that has the keys and the spool, and no network. It judges and stores what the front received, registers
+//! nodes, and gives to those that are connected what waits for them.
+
+mod verdicts; // errors, as clients know them
+mod judge; // which parcels and nodes are welcome
+mod mailboxes; // how full they are
+pub mod policy; // who may be registered
+mod context; // what all of it works with
+mod intake; // parcels, into the spool
+mod desk; // registrations
+mod collections; // parcels, out of the spool
+
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{self, Sender};
+use std::time::{Duration, Instant};
+
+use super::Error;
+use super::channel::{Channel, ReceivedMessage};
+use super::protocol::{CallId, ParcelRoute, ToFront, ToKeeper};
+use collections::{CollectionCall, Collections};
+use context::Outbox;
+use desk::{Desk, DeskCall};
+use intake::{ArrivedParcel, Intake};
+
+pub use context::{KeeperContext, KeeperEvent, Routing};
+
+/// How often it is looked whether the server is to stop.
+const LOOK_EVERY: Duration = Duration::from_millis(250);
+
+/// How long the front has to end when the server stops, before it is left alone.
+const STOP_WITHIN: Duration = Duration::from_secs(15);
+
+/// The threads that take parcels in: while one waits for the disk, another judges.
+const INTAKE_THREADS: usize = 4;
+
+/// Where questions go.
+struct Desks {
+    parcels: Sender<ArrivedParcel>,
+    rooms: Sender<RoomCall>,
+    registrations: Sender<DeskCall>,
+    collections: Sender<CollectionCall>,
+}
+
+/// A question for room.
+enum RoomCall {
+    Make(CallId, ParcelRoute, u64),
+    GiveUp(CallId),
+}
+
+/// Keeps until the server is to stop, or the front ends. `pulse` is called several times a second, so that the caller
+/// can act on a signal.
+///
+/// # Errors
+/// [`Error::FrontEnded`] when it ends by itself.
+pub fn run(
+    context: &KeeperContext<'_>,
+    channel: &Channel,
+    pulse: &mut dyn FnMut(&Channel),
+) -> Result<(), Error> {
+    let outbox = Outbox { channel };
+    let intake = Intake::new(context, &outbox);
+    let (parcels, arrived) = mpsc::channel();
+    let (rooms, asked) = mpsc::channel();
+    let (registrations, requested) = mpsc::channel();
+    let (collections, collected) = mpsc::channel();
+    let desks = Desks {
+        parcels,
+        rooms,
+        registrations,
+        collections: collections.clone(),
+    };
+    let arrived = Mutex::new(arrived);
+    let ends = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        for _ in 0..INTAKE_THREADS {
+            scope.spawn(|| intake.work(&arrived));
+        }
+        scope.spawn(|| {
+            for call in asked {
+                match call {
+                    RoomCall::Make(call, route, len) => intake.make_room(call, &route, len),
+                    RoomCall::GiveUp(call) => intake.give_up(call),
+                }
+            }
+        });
+        scope.spawn(|| {
+            let mut desk = Desk::new(context, &outbox);
+            for call in requested {
+                if desk.answer(call).is_some() {
+                    intake.forget();
+                }
+            }
+        });
+        let mut sessions = Collections::new(context, &outbox, &intake);
+        scope.spawn(move || sessions.work(&collected));
+        scope.spawn(|| {
+            let look = || {
+                let _ = collections.send(CollectionCall::Look);
+            };
+            (context.route)(&ends, &look);
+            drop(collections);
+        });
+        let listened = listen(context, channel, &desks, pulse);
+        ends.store(true, Ordering::Relaxed);
+        drop(desks);
+        listened
+    })
+}
+
+/// Hands on what the front says, until it ends.
+fn listen(
+    context: &KeeperContext<'_>,
+    channel: &Channel,
+    desks: &Desks,
+    pulse: &mut dyn FnMut(&Channel),
+) -> Result<(), Error> {
+    let mut buffer = Vec::new();
+    let mut stopped: Option<Instant> = None;
+    loop {
+        if context.stops.load(Ordering::Relaxed) && stopped.is_none() {
+            let _ = channel.send(&ToFront::Stop, &[], &[]);
+            stopped = Some(Instant::now());
+        }
+        if stopped.is_some_and(|since| since.elapsed() >= STOP_WITHIN) {
+            return Ok(());
+        }
+        pulse(channel);
+        if !channel.wait(LOOK_EVERY)? {
+            continue;
+        }
+        match channel.receive(&mut buffer)? {
+            Some(message) => desks.hand_on(context, message),
+            None if stopped.is_some() => return Ok(()),
+            None => return Err(Error::FrontEnded),
+        }
+    }
+}
+
+impl Desks {
+    fn hand_on(&self, context: &KeeperContext<'_>, message: ReceivedMessage<ToKeeper>) {
+        let ReceivedMessage { head, body, .. } = message;
+        // A desk that is gone has panicked, which ends the keeper.
+        let _ = match head {
+            ToKeeper::PreRegistration { call, peer } => {
+                let digest = body;
+                let asked = DeskCall::Promise { call, peer, digest };
+                self.registrations.send(asked).ok()
+            }
+            ToKeeper::Registration { call, peer } => {
+                let octets = body;
+                let asked = DeskCall::Request { call, peer, octets };
+                self.registrations.send(asked).ok()
+            }
+            ToKeeper::Parameters { call } => {
+                self.registrations.send(DeskCall::Parameters(call)).ok()
+            }
+            ToKeeper::Room { call, route, len } => {
+                self.rooms.send(RoomCall::Make(call, route, len)).ok()
+            }
+            ToKeeper::NoParcel { call } => self.rooms.send(RoomCall::GiveUp(call)).ok(),
+            ToKeeper::Parcel { call, route } => {
+                // A parcel is never empty, so an empty body means that it is in a file.
+                let octets = (!body.is_empty()).then_some(body);
+                let arrived = ArrivedParcel {
+                    call,
+                    route,
+                    octets,
+                };
+                self.parcels.send(arrived).ok()
+            }
+            ToKeeper::Collection { session } => {
+                self.collections.send(CollectionCall::Begin(session)).ok()
+            }
+            ToKeeper::CollectionResponse {
+                session,
+                window,
+                ends,
+            } => {
+                let octets = body;
+                let response = CollectionCall::Response {
+                    session,
+                    octets,
+                    window,
+                    ends,
+                };
+                self.collections.send(response).ok()
+            }
+            ToKeeper::Collected { session, delivery } => {
+                let collected = CollectionCall::Collected { session, delivery };
+                self.collections.send(collected).ok()
+            }
+            ToKeeper::Gone { session } => self.collections.send(CollectionCall::Gone(session)).ok(),
+            ToKeeper::Counts(counts) => {
+                (context.report)(KeeperEvent::Counted(counts));
+                Some(())
+            }
+        };
+    }
+}
