@@ -35,7 +35,7 @@ _relay__register() {
 
     case "${cmd}" in
         relay__register)
-            opts="-f -q -v -h -V -N -o --authorize --request --complete --force --der --quiet --verbose --help --version --node --passphrase-file --passphrase-fd --type --valid --name --output --now"
+            opts="-f -q -v -h -V -N -o --authorize --request --complete --allow --force --der --quiet --verbose --help --version --node --passphrase-file --passphrase-fd --type --valid --name --output --now"
             if [[ ${cur} == -* && -z ${ended} ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

@@ -12,6 +12,7 @@ complete -c relay-register -l now -d 'Use TIME (RFC 3339) instead of the system 
 complete -c relay-register -l authorize -d 'Only promise to register the node with this public key'
 complete -c relay-register -l request -d 'As the node: ask to be registered as FILE promises'
 complete -c relay-register -l complete -d 'Register the node whose request is FILE'
+complete -c relay-register -l allow -d 'Let relay-serve register the node when it asks (registration = known)'
 complete -c relay-register -s f -l force -d 'Replace FILE if it exists'
 complete -c relay-register -l der -d 'Write DER instead of PEM'
 complete -c relay-register -s q -l quiet -d 'Report errors only'

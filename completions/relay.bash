@@ -109,6 +109,9 @@ _relay() {
             relay,send)
                 cmd="relay__subcmd__send"
                 ;;
+            relay,serve)
+                cmd="relay__subcmd__serve"
+                ;;
             relay,split)
                 cmd="relay__subcmd__split"
                 ;;
@@ -205,6 +208,9 @@ _relay() {
             relay__subcmd__help,send)
                 cmd="relay__subcmd__help__subcmd__send"
                 ;;
+            relay__subcmd__help,serve)
+                cmd="relay__subcmd__help__subcmd__serve"
+                ;;
             relay__subcmd__help,split)
                 cmd="relay__subcmd__help__subcmd__split"
                 ;;
@@ -227,7 +233,7 @@ _relay() {
 
     case "${cmd}" in
         relay)
-            opts="-h -V --help --version ack authorize carry check deliver enroll export import inspect join keygen list online open pack-cargo peers post purge put register request-cargo revoke rotate route seal send split status sync unpack-cargo verify help"
+            opts="-h -V --help --version ack authorize carry check deliver enroll export import inspect join keygen list online open pack-cargo peers post purge put register request-cargo revoke rotate route seal send serve split status sync unpack-cargo verify help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -607,7 +613,7 @@ _relay() {
             return 0
             ;;
         relay__subcmd__help)
-            opts="ack authorize carry check deliver enroll export import inspect join keygen list online open pack-cargo peers post purge put register request-cargo revoke rotate route seal send split status sync unpack-cargo verify help"
+            opts="ack authorize carry check deliver enroll export import inspect join keygen list online open pack-cargo peers post purge put register request-cargo revoke rotate route seal send serve split status sync unpack-cargo verify help"
             if [[ ${cur} == -* && -z ${ended} ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -998,6 +1004,20 @@ _relay() {
             _relay_complete none 2>/dev/null
             return 0
             ;;
+        relay__subcmd__help__subcmd__serve)
+            opts=""
+            if [[ ${cur} == -* && -z ${ended} ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            _relay_complete none 2>/dev/null
+            return 0
+            ;;
         relay__subcmd__help__subcmd__split)
             opts=""
             if [[ ${cur} == -* && -z ${ended} ]] ; then
@@ -1242,7 +1262,7 @@ _relay() {
                     return 0
                     ;;
                 --set)
-                    _relay_complete words type= address= group= ttl= clock-drift= session-grace= quota= reserve= resend-after= log= resolver= proxy= ca= direct= direct-for= online-every= online-max-size= online-when= 2>/dev/null
+                    _relay_complete words type= address= group= ttl= clock-drift= session-grace= quota= reserve= resend-after= log= resolver= proxy= ca= direct= direct-for= online-every= online-max-size= online-when= registration= 2>/dev/null
                     return 0
                     ;;
                 --now)
@@ -1665,7 +1685,7 @@ _relay() {
             return 0
             ;;
         relay__subcmd__register)
-            opts="-f -q -v -h -V -N -o --authorize --request --complete --force --der --quiet --verbose --help --version --node --passphrase-file --passphrase-fd --type --valid --name --output --now"
+            opts="-f -q -v -h -V -N -o --authorize --request --complete --allow --force --der --quiet --verbose --help --version --node --passphrase-file --passphrase-fd --type --valid --name --output --now"
             if [[ ${cur} == -* && -z ${ended} ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -2128,6 +2148,60 @@ _relay() {
                     ;;
             esac
             _relay_complete file 2>/dev/null
+            return 0
+            ;;
+        relay__subcmd__serve)
+            opts="-q -v -h -V -N --behind-proxy --front --quiet --verbose --help --version --node --passphrase-file --passphrase-fd --listen --cert --key --connections --now --clock-drift"
+            if [[ ${cur} == -* && -z ${ended} ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --node)
+                    _relay_complete dir 2>/dev/null
+                    return 0
+                    ;;
+                -N)
+                    _relay_complete dir 2>/dev/null
+                    return 0
+                    ;;
+                --passphrase-file)
+                    _relay_complete file 2>/dev/null
+                    return 0
+                    ;;
+                --passphrase-fd)
+                    _relay_complete none 2>/dev/null
+                    return 0
+                    ;;
+                --listen)
+                    _relay_complete file 2>/dev/null
+                    return 0
+                    ;;
+                --cert)
+                    _relay_complete file 2>/dev/null
+                    return 0
+                    ;;
+                --key)
+                    _relay_complete file 2>/dev/null
+                    return 0
+                    ;;
+                --connections)
+                    _relay_complete none 2>/dev/null
+                    return 0
+                    ;;
+                --now)
+                    _relay_complete none 2>/dev/null
+                    return 0
+                    ;;
+                --clock-drift)
+                    _relay_complete none 2>/dev/null
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            _relay_complete none 2>/dev/null
             return 0
             ;;
         relay__subcmd__split)

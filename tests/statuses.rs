@@ -38,7 +38,7 @@ use relaynet::session::KeyId;
 use relaynet::transfer::join;
 use relaynet::{
     archive, asn1, binding, cms, command, crypto, deliver, disk, medium, message, node, outbox,
-    pki, ramf, route, session, spool,
+    pki, ramf, route, serve, session, spool,
 };
 
 const PINNED: &str = "tests/fixtures/statuses.txt";
@@ -136,6 +136,7 @@ static REPORT: LazyLock<Report> = LazyLock::new(|| {
     report.add(deliver());
     report.add(medium());
     report.add(binding());
+    report.add(serve());
     // Inside an error of input and output, from which the binding makes its own.
     let waited = std::time::Duration::from_secs(30);
     report.add(plain([
@@ -1103,6 +1104,32 @@ fn binding() -> Cases<binding::Error> {
     cases.extend(around(route(), |cause| E::Unrouted(Box::new(cause))));
     cases.extend(around(message(), E::Message));
     cases.extend(around(node(), E::Node));
+    cases.extend(around(spool(), E::Spool));
+    cases.extend(around(disk(), E::Disk));
+    cases
+}
+
+fn serve() -> Cases<serve::Error> {
+    use serve::Error as E;
+    let mut cases = plain([
+        E::Channel(io::Error::from(Errno::PIPE)),
+        E::NoRole,
+        E::FrontEnded,
+        E::Sandbox(text()),
+        E::Certificate { problem: text() },
+    ]);
+    for errno in [
+        Errno::ADDRINUSE,
+        Errno::ACCESS,
+        Errno::ADDRNOTAVAIL,
+        Errno::AFNOSUPPORT,
+    ] {
+        let (address, cause) = (text(), io::Error::from(errno));
+        cases.push(Case::new(E::Listen { address, cause }).note(&errno));
+    }
+    cases.extend(around(message(), E::Message));
+    cases.extend(around(node(), E::Node));
+    cases.extend(around(route(), E::Route));
     cases.extend(around(spool(), E::Spool));
     cases.extend(around(disk(), E::Disk));
     cases

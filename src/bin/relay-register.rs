@@ -25,7 +25,7 @@ const PROMISE: SignedDuration = SignedDuration::from_hours(14 * 24);
 #[derive(Debug, Parser)]
 #[command(name = "relay-register", version)]
 pub(crate) struct Args {
-    /// The node's public key or another object with it, or the name or id of a known peer
+    /// The node's public key or another object with it, or the name or id of a known peer; with --allow any id
     #[arg(value_name = "FILE|PEER")]
     peer: Option<PathBuf>,
     #[command(flatten)]
@@ -60,6 +60,9 @@ struct Step {
     /// Register the node whose request is FILE
     #[arg(long)]
     complete: bool,
+    /// Let relay-serve register the node when it asks (registration = known)
+    #[arg(long, conflicts_with_all = ["node_type", "name", "valid", "output", "force", "der"])]
+    allow: bool,
 }
 
 impl Args {
@@ -74,6 +77,9 @@ pub(crate) fn main() -> ExitCode {
 }
 
 fn register(args: &Args) -> anyhow::Result<()> {
+    if args.step.allow {
+        return promise::allow(&args.node.open()?, args.peer.as_deref());
+    }
     args.output.check()?;
     let node = args.node.open()?;
     let now = args.now.get(Some(node.config()))?;

@@ -67,6 +67,8 @@ programs! {
     relay_route "relay-route" "relay-route.rs"
     relay_seal "relay-seal" "relay-seal.rs"
     relay_send "relay-send" "relay-send.rs"
+    #[cfg(feature = "online")]
+    relay_serve "relay-serve" "relay-serve.rs"
     relay_split "relay-split" "relay-split.rs"
     relay_status "relay-status" "relay-status.rs"
     relay_sync "relay-sync" "relay-sync.rs"

@@ -32,9 +32,9 @@ as_relay() {
 }
 environment=()
 
-# unit NAME [INSTANCE]: runs the ExecStart of a unit, with its Environment, as its user.
-unit() {
-    local file=$root/usr/lib/systemd/system/$1 line words
+# of_unit NAME [INSTANCE]: the Environment and ExecStart of a unit, in $environment and $words.
+of_unit() {
+    local file=$root/usr/lib/systemd/system/$1 line
     same "User of $1" "$(sed -n 's/^User=//p' "$file")" relay
     read -r -a environment < <(sed -n 's/^Environment=//p' "$file")
     line=$(sed -n 's/^ExecStart=//p' "$file")
@@ -42,6 +42,12 @@ unit() {
     line=${line//%[iI]/${2:-}}
     eval "words=($line)" # systemd quotes like a shell, and expands nothing that is left
     say "$1: ${words[*]}"
+}
+
+# unit NAME [INSTANCE]: runs the ExecStart of a unit, with its Environment, as its user.
+unit() {
+    local words
+    of_unit "$@"
     (umask 0077 && as_relay "${words[@]}")
     environment=()
 }
@@ -153,6 +159,39 @@ units() {
     mv "$root/var/lib/gateway" "$root/var/lib/relay"
 }
 
+# The server has its port from relay-serve.socket, so here another one, and starts itself again as /proc/self/exe.
+serving() {
+    local words server
+    say "the server, as its user"
+    same "the port" "$(sed -n 's/^ListenStream=//p' "$root/usr/lib/systemd/system/relay-serve.socket")" 443
+    as_relay relay-keygen -N /var/lib/relay/hub --type gateway --address hub.example.org >/dev/null
+    install -d -o "${relay%:*}" -g "${relay#*:}" -m 700 "$root/etc/relay-serve"
+    openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 1 -subj /CN=hub.example.org \
+        -keyout "$root/etc/relay-serve/privkey.pem" -out "$root/etc/relay-serve/fullchain.pem" 2>/dev/null
+    chown "$relay" "$root"/etc/relay-serve/*
+    of_unit relay-serve.service
+    words=("${words[@]/#-q/-v}" -N /var/lib/relay/hub --listen 127.0.0.1:0)
+    # shellcheck disable=SC2016 # the inner shell expands it
+    unshare --mount --propagation private sh -c 'mount --bind /proc "$1/proc" && shift && umask 0077 && exec "$@"' sh "$root" \
+        env -i HOME=/var/lib/relay "${environment[@]}" "$chroot" --userspec="$relay" --groups="${relay#*:}" "$root" \
+        "${words[@]}" >"$work/serve" 2>&1 &
+    server=$!
+    environment=()
+    while ! grep -q event=serving "$work/serve"; do
+        kill -0 "$server" 2>/dev/null || fail "the server ended: $(cat "$work/serve")"
+        sleep 0.1
+    done
+    same "owner of the server" "$(stat -c '%u:%g' "/proc/$server")" "$relay"
+    kill -HUP "$server"
+    while ! grep -q event=reloaded "$work/serve"; do
+        kill -0 "$server" 2>/dev/null || fail "the server ended: $(cat "$work/serve")"
+        sleep 0.1
+    done
+    kill "$server"
+    wait "$server" || fail "the server ended with status $?: $(cat "$work/serve")"
+    rm -r "$root/var/lib/relay/hub" "$root/etc/relay-serve"
+}
+
 # newer: the same package with a higher version, in $work/newer.deb.
 newer() {
     sed -i 's/^Version: .*/&+upgrade/' "$work/unpacked/DEBIAN/control"
@@ -214,6 +253,7 @@ fresh
 without_systemd
 nodes
 units
+serving
 upgrade
 removal
 say "the package is well"

@@ -18,6 +18,7 @@ pub(crate) const HELPERS: [&str; 3] = [
 /// How each value is completed: the name that a program's option or operand has for it; the option, if it is not so for
 /// all; and what the helpers call it. The first row that fits counts.
 const KINDS: &[(&str, &str, &str)] = &[
+    ("ADDRESS", "listen", "file"), // a Unix socket
     ("ADDRESS", "", "none"),
     ("BITS", "", "none"),
     ("CIPHER", "", "none"),

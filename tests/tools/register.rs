@@ -314,6 +314,77 @@ fn a_request_that_the_promise_does_not_cover_is_refused() {
 }
 
 #[test]
+fn a_gateway_allows_nodes_to_be_registered_online() {
+    let env = world();
+    let allow = |operand: &str| {
+        env.relay("register")
+            .args(["-N", "hub", "--allow", operand])
+    };
+    let closed = "by the config of this gateway, relay-serve registers no other nodes";
+    allow("gateway.pub")
+        .ok()
+        .says(&[&format!("fingerprint {}", fingerprint("gateway")), closed])
+        .stdout("")
+        .changes(&["+hub/register.allow"]);
+    let config = env.text("hub/config") + "registration = known\n";
+    env.write("hub/config", config);
+    // An id of a node that is not known here, and a key on standard input.
+    let stranger = id("bob");
+    allow(&stranger)
+        .ok()
+        .says(&[&format!("fingerprint {}", fingerprint("bob"))])
+        .changes(&["*hub/register.allow"]);
+    env.relay("register")
+        .args(["-q", "-N", "hub", "--allow"])
+        .stdin(env.read("alice.pub"))
+        .ok()
+        .quiet()
+        .changes(&["*hub/register.allow"]);
+    // Whoever is allowed already stays so, by name as well.
+    env.register("hub", "gateway", &[]);
+    allow("gateway").ok().changes(&[]);
+    let expected = [id("gateway"), stranger, id("alice")].join("\n");
+    let text = env.text("hub/register.allow");
+    let (comment, ids) = text.split_once('\n').unwrap();
+    assert!(comment.starts_with("# "), "{comment}");
+    assert_eq!(ids, expected + "\n");
+    let found = env.relay("check").args(["-N", "hub"]).run();
+    assert!(!found.text().contains("register.allow"), "{}", found.text());
+}
+
+#[test]
+fn what_cannot_be_allowed_is_refused() {
+    let env = world();
+    let allow =
+        |node: &str, operand: &str| env.relay("register").args(["-N", node, "--allow", operand]);
+    allow("alice", "gateway.pub").fails(64, "alice is an endpoint, not a gateway");
+    allow("hub", &id("hub")).fails(64, "a node cannot register itself");
+    allow("hub", "nobody").fails(67, "nobody: neither a file nor a peer");
+    allow("hub", "hub/identity.key").fails(65, "hub/identity.key: a private key");
+    for option in [
+        "--authorize",
+        "--complete",
+        "--request",
+        "--der",
+        "-ox",
+        "--valid=1d",
+    ] {
+        allow("hub", "gateway.pub").arg(option).fails(64, "");
+    }
+    env.write("hub/register.allow", "Anna's phone\n");
+    let damaged = "hub/register.allow: line 1 does not begin with an id";
+    allow("hub", "gateway.pub").fails(78, damaged);
+    let found = env.relay("check").args(["-N", "hub"]).run();
+    assert!(
+        found.text().contains("line 1 does not begin with an id"),
+        "{}",
+        found.text()
+    );
+    env.chmod("hub/register.allow", 0o666);
+    allow("hub", "gateway.pub").fails(78, "hub/register.allow can be changed by other users");
+}
+
+#[test]
 fn the_structures_are_those_of_the_references() {
     for folder in ["alpha", "jvm"] {
         let name = if folder == "alpha" {

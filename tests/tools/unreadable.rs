@@ -172,3 +172,12 @@ fn a_claim_that_cannot_be_taken_keeps_only_its_sender_waiting() {
     fs::remove_dir(env.path(&claim)).unwrap();
     assert_eq!(deliver().ok().stdout.len(), 4);
 }
+
+#[test]
+fn a_certificate_that_cannot_be_read_is_named() {
+    let env = Env::with_gateways();
+    relay(&env, "serve", "hub")
+        .args(["--listen", "127.0.0.1:0"])
+        .args(["--cert", "missing.pem", "--key", "missing.key"])
+        .fails(66, "missing.pem: cannot open");
+}

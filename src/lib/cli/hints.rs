@@ -33,10 +33,8 @@ fn hint_for(cause: &(dyn std::error::Error + 'static)) -> Option<String> {
         return hint_for_medium(error);
     }
     #[cfg(feature = "online")]
-    if let Some(error) = cause.downcast_ref::<crate::binding::Error>() {
-        return error
-            .inner()
-            .map_or_else(|| super::online_hints::hint_for_binding(error), hint_for);
+    if let Some(hint) = super::online_hints::hint_for_online(cause, &hint_for) {
+        return hint;
     }
     if let Some(error) = cause.downcast_ref::<deliver::Error>() {
         return hint_for_deliver(error);

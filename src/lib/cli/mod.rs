@@ -78,6 +78,10 @@ pub mod posting; // what relay-post does and reports
 pub mod arrivals; // routed while a run goes on
 #[cfg(feature = "online")]
 pub mod following; // for as long as nobody stops it
+#[cfg(feature = "online")]
+pub mod listening; // the sockets of a server
+#[cfg(feature = "online")]
+pub mod serving; // what relay-serve does and reports
 use std::panic::AssertUnwindSafe;
 use std::process::ExitCode;
 use std::sync::Arc;

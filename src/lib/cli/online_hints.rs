@@ -1,7 +1,53 @@
 //! Hints about errors of the wire.
 
+use std::error::Error as StdError;
+use std::io;
+
+use rustix::io::Errno;
+
 use super::escape;
 use crate::binding::Error;
+use crate::serve;
+
+/// Gives the hint for an error of any floor.
+type HintFor<'a> = &'a dyn Fn(&(dyn StdError + 'static)) -> Option<String>;
+
+/// The hint, or that there is none, for an error of a client or a server; `None` for other errors. For an error that
+/// another floor's is in, `hint_for` is asked.
+#[allow(clippy::option_option)] // both have a meaning here
+pub(super) fn hint_for_online(
+    cause: &(dyn StdError + 'static),
+    hint_for: HintFor<'_>,
+) -> Option<Option<String>> {
+    if let Some(error) = cause.downcast_ref::<Error>() {
+        let own = || hint_for_binding(error);
+        return Some(error.inner().map_or_else(own, hint_for));
+    }
+    let error = cause.downcast_ref::<serve::Error>()?;
+    let own = || hint_for_serve(error).map(str::to_owned);
+    Some(error.inner().map_or_else(own, hint_for))
+}
+
+fn hint_for_serve(error: &serve::Error) -> Option<&'static str> {
+    match error {
+        serve::Error::Listen { cause, .. } if cause.kind() == io::ErrorKind::PermissionDenied => {
+            Some(
+                "a port below 1024 needs a socket from the service manager, or CAP_NET_BIND_SERVICE: relay-gateway(7)",
+            )
+        }
+        serve::Error::Listen { cause, .. }
+            if cause.raw_os_error() == Some(Errno::AFNOSUPPORT.raw_os_error()) =>
+        {
+            Some(
+                "without IPv6, --listen 0.0.0.0:443; in its unit it needs its socket: relay-gateway(7)",
+            )
+        }
+        serve::Error::Certificate { .. } => Some(
+            "--cert has the server's certificate, then its issuers; --key the key of the first",
+        ),
+        _ => None,
+    }
+}
 
 /// The hint for an error of the servers of this address.
 pub(super) fn hint_for_address(error: &Error, address: &str) -> Option<String> {

@@ -1,4 +1,5 @@
-//! Promised registrations: the request of a node, and its check by the gateway.
+//! Promised registrations: which nodes a gateway promises to register when they ask, the request of a node, and its
+//! check by the gateway.
 
 use std::path::Path;
 
@@ -6,11 +7,40 @@ use anyhow::Context as _;
 use jiff::Timestamp;
 
 use super::errors::{LeakedKey, Usage};
-use super::{inputs, report};
+use super::{args, inputs, report};
 use crate::message::Object;
 use crate::message::registration::{RegistrationAuthorization, RegistrationRequest};
-use crate::node::{self, Directory, Keyring as _, registrations};
+use crate::node::config::RegistrationSetting;
+use crate::node::{self, Directory, Keyring as _, registrations, welcome};
 use crate::pki::PublicKey;
+
+/// Lets a node be registered online when it asks for it.
+///
+/// # Errors
+/// When the operand is neither an id, a known peer nor an object with an identity key, is this node itself, or this node
+/// is no gateway or cannot be changed.
+pub fn allow(node: &Directory, peer: Option<&Path>) -> anyhow::Result<()> {
+    node.check_is_gateway()?;
+    let id = args::peer_id(peer, node)?;
+    if id == node.id() {
+        return Err(Usage("a node cannot register itself".to_owned()).into());
+    }
+    // The lock is taken after the input is read, so that a slow pipe does not block other programs.
+    let _lock = node.lock_exclusive()?;
+    welcome::allow(node, id)?;
+    report::note(&format!("fingerprint {}", id.fingerprint()));
+    let others = match node.config().registration() {
+        RegistrationSetting::Known => return Ok(()),
+        RegistrationSetting::Closed => "no other nodes than those it has registered",
+        RegistrationSetting::Local => "all nodes that ask from a private address, and no others",
+        RegistrationSetting::Open => "all nodes that ask",
+    };
+    report::warn_with(
+        &format!("by the config of this gateway, relay-serve registers {others}"),
+        "registration = known in the config admits the nodes that were allowed",
+    );
+    Ok(())
+}
 
 /// Reads a gateway's promise to register this node, and signs the request that answers it.
 ///

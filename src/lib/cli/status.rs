@@ -133,6 +133,10 @@ fn kind_of(cause: &(dyn std::error::Error + 'static)) -> Option<ErrorKind> {
     if let Some(error) = cause.downcast_ref::<crate::binding::Error>() {
         return Some(error.kind());
     }
+    #[cfg(feature = "online")]
+    if let Some(error) = cause.downcast_ref::<crate::serve::Error>() {
+        return Some(error.kind());
+    }
     macro_rules! kind_of_any {
         ($($error:ty),+ $(,)?) => {
             None$(.or_else(|| cause.downcast_ref::<$error>().map(<$error>::kind)))+

@@ -30,7 +30,7 @@ use child::CommandEnd;
 use signals::Watch;
 
 pub use runs::{RunOptions, Runs};
-pub use signals::{pending as pending_signal, stop_flag};
+pub use signals::{pending as pending_signal, reload_flag, stop_flag};
 
 /// The statuses of sysexits(3) that refuse a message for good; after any other it is tried again.
 const REFUSALS: [i32; 11] = [64, 65, 66, 67, 68, 69, 70, 73, 76, 77, 78];

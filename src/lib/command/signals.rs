@@ -48,6 +48,16 @@ pub fn stop_flag() -> io::Result<Arc<AtomicBool>> {
     Ok(stop)
 }
 
+/// A flag that SIGHUP sets, for a run that reads its settings again.
+///
+/// # Errors
+/// When it cannot be handled.
+pub fn reload_flag() -> io::Result<Arc<AtomicBool>> {
+    let reload = Arc::new(AtomicBool::new(false));
+    flag::register(SIGHUP, Arc::clone(&reload))?;
+    Ok(reload)
+}
+
 /// The name of a signal.
 pub(super) fn name(signal: i32) -> &'static str {
     low_level::signal_name(signal).unwrap_or("a signal")

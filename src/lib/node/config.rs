@@ -12,7 +12,7 @@ use crate::disk::Group;
 use crate::ramf::{InternetAddress, limits};
 
 /// Every setting except `clock`, in the order in which they are written.
-pub const KEYS: [&str; 18] = [
+pub const KEYS: [&str; 19] = [
     "type",
     "address",
     "group",
@@ -31,6 +31,7 @@ pub const KEYS: [&str; 18] = [
     "online-every",
     "online-max-size",
     "online-when",
+    "registration",
 ];
 
 /// The setting of which there may be several: resolvers, the first to be asked first.
@@ -99,6 +100,37 @@ impl FromStr for Direct {
             "fallback" => Ok(Self::Fallback),
             "always" => Ok(Self::Always),
             _ => Err(problem("direct", "neither no, fallback nor always")),
+        }
+    }
+}
+
+/// Which nodes a gateway registers that ask online.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum RegistrationSetting {
+    /// None but those that are registered.
+    #[default]
+    Closed,
+    /// Those that the operator allows.
+    Known,
+    /// Those that ask from a private address.
+    Local,
+    /// All.
+    Open,
+}
+
+impl FromStr for RegistrationSetting {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self, Error> {
+        match text {
+            "closed" => Ok(Self::Closed),
+            "known" => Ok(Self::Known),
+            "local" => Ok(Self::Local),
+            "open" => Ok(Self::Open),
+            _ => Err(problem(
+                "registration",
+                "neither closed, known, local nor open",
+            )),
         }
     }
 }
@@ -300,6 +332,14 @@ impl Config {
         self.get("online-when")
     }
 
+    /// Which nodes are registered that ask online; by default none.
+    #[must_use]
+    pub fn registration(&self) -> RegistrationSetting {
+        self.get("registration")
+            .and_then(|value| value.parse().ok())
+            .unwrap_or_default()
+    }
+
     /// Whether programs that change this node accept `--now`; only for tests.
     #[must_use]
     pub fn allows_test_clock(&self) -> bool {
@@ -348,6 +388,7 @@ fn check(key: &str, value: &str) -> Result<(), Error> {
         "online-every" => duration(SignedDuration::from_hours(365 * 24)),
         "online-when" if !value.is_empty() => Ok(()),
         "online-when" => Err(problem(key, "not a command")),
+        "registration" => value.parse::<RegistrationSetting>().map(drop),
         CLOCK if matches!(value, "system" | "test") => Ok(()),
         CLOCK => Err(problem(key, "neither system nor test")),
         _ => Err(problem(key, "no such setting")),

@@ -28,7 +28,7 @@ pub const VERSION: &str = "relay-node 1";
 const BACKUP_VERSION: &str = "relay-node 1 backup";
 
 /// What a node directory consists of.
-const ENTRIES: [&str; 19] = [
+const ENTRIES: [&str; 20] = [
     "VERSION",
     "aliases",
     "aliases.d",
@@ -37,6 +37,7 @@ const ENTRIES: [&str; 19] = [
     "identity.key",
     "identity.pub",
     "predecessor",
+    "register.allow",
     "successor",
     "certs",
     "peers",

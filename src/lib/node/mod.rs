@@ -36,6 +36,7 @@ pub mod certificates;
 pub mod issued; // what this node issued to peers, and what they are still to get
 pub mod authorizations;
 pub mod registrations;
+pub mod welcome; // which nodes may be registered online
 pub mod revocations; // authorizations that do not count any more
 pub mod revocation_store;
 mod directory_keyring;

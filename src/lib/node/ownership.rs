@@ -11,7 +11,7 @@ use crate::disk::tree::{self, Stat};
 use crate::disk::{FileRole, files};
 
 /// What is checked in the directory. What others may do to single keys is asked where they are read.
-const CHECKED: [&str; 10] = [
+const CHECKED: [&str; 11] = [
     "VERSION",
     "aliases",
     "aliases.d",
@@ -20,6 +20,7 @@ const CHECKED: [&str; 10] = [
     "identity.key",
     "identity.pub",
     "peers",
+    "register.allow",
     "revoked",
     "routes",
 ];

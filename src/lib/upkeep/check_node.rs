@@ -14,7 +14,7 @@ use crate::node::issued::IssuedKind;
 use crate::node::seen::{self, Floor};
 use crate::node::{
     Directory, Error, Keyring as _, aliases, certificates, endpoints, marks, peers, pinned_host,
-    predecessor, rates, revocations, sessions, succession,
+    predecessor, rates, revocations, sessions, succession, welcome,
 };
 use crate::node::{DirectoryError, PassphraseError};
 use crate::pki::NodeId;
@@ -98,6 +98,9 @@ impl Checker<'_> {
         }
         self.own_successor(node);
         self.aliases(node);
+        if let Err(error) = welcome::allowed(node.root()) {
+            self.damaged(&node.root().join(welcome::ALLOWED), &error);
+        }
         self.revocations(node);
         self.sessions(node);
         self.seen(node);
@@ -239,7 +242,7 @@ pub(super) fn shape_in_node(parts: &[&str], kind: EntryKind, has_group: bool) ->
     match (is_key, is_ours) {
         _ if matches!(
             *parts,
-            ["config" | "routes" | aliases::FILE] | [aliases::FOLDER, _]
+            ["config" | "routes" | aliases::FILE | welcome::ALLOWED] | [aliases::FOLDER, _]
         ) =>
         {
             Some(Shape::Text)

@@ -25,6 +25,6 @@ pub use life::{Life, message_id};
 pub use network::NetworkOptions;
 pub use node::{CommandTime, Node, NodeDir, Wait};
 pub use passphrase::{KeyedNode, PassphraseChange};
-pub use peer::peer_key;
+pub use peer::{peer_id, peer_key};
 pub use peer_change::PeerChanges;
 pub use validity::validity;

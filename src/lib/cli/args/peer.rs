@@ -8,7 +8,22 @@ use crate::cli::errors::{LeakedKey, Unchecked};
 use crate::cli::{inputs, report};
 use crate::message::{self, Object};
 use crate::node::Directory;
-use crate::pki::PublicKey;
+use crate::pki::{NodeId, PublicKey};
+
+/// The id of a peer, known or not: the id itself, or that of the [`peer_key`].
+///
+/// # Errors
+/// As [`peer_key`].
+pub fn peer_id(peer: Option<&Path>, node: &Directory) -> anyhow::Result<NodeId> {
+    let id = peer
+        .filter(|path| !path.exists()) // a file of this name is read
+        .and_then(Path::to_str)
+        .and_then(|text| text.parse().ok());
+    match id {
+        Some(id) => Ok(id),
+        None => Ok(peer_key(peer, Some(node))?.id()),
+    }
+}
 
 /// The identity key of a peer: of a known one, or from a file or standard input.
 ///
