@@ -83,6 +83,20 @@ mod rotate;
 mod route;
 mod seal;
 mod send;
+#[cfg(feature = "online")]
+mod serve_bounds;
+#[cfg(feature = "online")]
+mod serve_collect;
+#[cfg(feature = "online")]
+mod serve_ends;
+#[cfg(feature = "online")]
+mod serve_parcels;
+#[cfg(feature = "online")]
+mod serve_register;
+#[cfg(feature = "online")]
+mod serve_sites;
+#[cfg(feature = "online")]
+mod serve_starts;
 mod session;
 mod split;
 mod state;

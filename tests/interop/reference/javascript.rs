@@ -8,9 +8,10 @@ use std::sync::OnceLock;
 use super::{Reference, World, crossing, road};
 
 /// What the library's own folder is made of.
-const SOURCES: [&str; 4] = [
+const SOURCES: [&str; 5] = [
     "package.json",
     "package-lock.json",
+    "pohttp.cjs",
     "poweb.cjs",
     "reference.cjs",
 ];

@@ -13,6 +13,7 @@ use serde_json::Value;
 mod bouncycastle;
 mod crossing;
 mod javascript;
+mod pohttp;
 mod poweb;
 mod road;
 

@@ -1,4 +1,4 @@
-//! The client that desktop gateways run, against the gateway of `examples/online`.
+//! The client that desktop gateways run, against relay-serve and the gateway of `examples/online`.
 
 use std::fs::{self, File};
 use std::io::{BufRead as _, BufReader};
@@ -8,10 +8,10 @@ use std::process::{Child, Command, Output, Stdio};
 use super::World;
 use super::javascript::installed;
 
-/// The gateway of the example, while it runs.
-struct Gateway {
+/// A server, while it runs.
+pub(super) struct Gateway {
     child: Child,
-    port: String,
+    pub(super) port: String,
 }
 
 impl Gateway {
@@ -41,6 +41,28 @@ impl Gateway {
     }
 }
 
+impl Gateway {
+    /// relay-serve for this node, with the certificate in ca.pem.
+    pub(super) fn serve(world: &World, node: &str) -> Self {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_relay-serve"))
+            .args(["-v", "-N", node, "--listen", "127.0.0.1:0"])
+            .args(["--cert", "ca.pem", "--key", "tls.key"])
+            .current_dir(world.dir.path())
+            .stdin(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut errors = BufReader::new(child.stderr.take().unwrap());
+        let mut line = String::new();
+        errors.read_line(&mut line).unwrap();
+        let (_, port) = line.trim().rsplit_once(':').expect(&line);
+        let port = port.to_owned();
+        let mut log = File::create(world.path("gateway.log")).unwrap();
+        std::thread::spawn(move || std::io::copy(&mut errors, &mut log));
+        Self { child, port }
+    }
+}
+
 impl Drop for Gateway {
     fn drop(&mut self) {
         let _ = self.child.kill();
@@ -58,6 +80,33 @@ fn world() -> World {
     }
     world.relay("export -N field -o known/field.pub");
     world
+}
+
+/// A certificate for this machine, in ca.pem, with its key in tls.key.
+pub(super) fn certify(world: &World) {
+    let made = Command::new("openssl")
+        .args([
+            "req",
+            "-x509",
+            "-newkey",
+            "ec",
+            "-pkeyopt",
+            "ec_paramgen_curve:prime256v1",
+            "-nodes",
+        ])
+        .args([
+            "-subj",
+            "/CN=127.0.0.1",
+            "-addext",
+            "subjectAltName=IP:127.0.0.1",
+            "-days",
+            "1",
+        ])
+        .args(["-keyout", "tls.key", "-out", "ca.pem"])
+        .current_dir(world.dir.path())
+        .output()
+        .unwrap();
+    assert!(made.status.success(), "{made:?}");
 }
 
 /// Parcels from bert to anna, who is behind field: field is registered by now.
@@ -92,13 +141,11 @@ fn says(world: &World, output: &Output, lines: &[&str]) {
 
 const REGISTERED: &str = "registered hub.example.org with a session key";
 
-#[test]
-fn the_poweb_client_registers_delivers_and_collects_at_the_gateway_of_the_example() {
-    let world = world();
-    let gateway = Gateway::start(&world, &[]);
+/// The whole of what the client does: it registers, delivers and collects.
+fn goes_all_the_way(world: &World, gateway: &Gateway) {
     says(
-        &world,
-        &client(&world, &gateway, "first", &[]),
+        world,
+        &client(world, gateway, "first", &[]),
         &[REGISTERED, "closed"],
     );
     world.relay("import -q -N field --name hub first.pnr");
@@ -108,20 +155,20 @@ fn the_poweb_client_registers_delivers_and_collects_at_the_gateway_of_the_exampl
     world.relay("export -N bert -o bert.pub");
     world.relay("authorize -q -N field/endpoints/anna --name bert -o anna.conn bert.pub");
     world.relay("import -q -N bert --name anna anna.conn");
-    parcel(&world, "one");
-    parcel(&world, "two");
+    parcel(world, "one");
+    parcel(world, "two");
     let mut tampered = world.read("one");
     *tampered.last_mut().unwrap() ^= 1;
     world.write("tampered", &tampered);
     world.write("nonsense", b"nonsense");
     let output = client(
-        &world,
-        &gateway,
+        world,
+        gateway,
         "second",
         &["one", "two", "one", "tampered", "nonsense"],
     );
     says(
-        &world,
+        world,
         &output,
         &[
             REGISTERED,
@@ -135,12 +182,50 @@ fn the_poweb_client_registers_delivers_and_collects_at_the_gateway_of_the_exampl
             "closed",
         ],
     );
-    for (collected, sent) in [("second.1", "two"), ("second.2", "one")] {
-        assert!(
-            world.read(collected) == world.read(sent),
-            "one came again, so it is the younger"
-        );
-    }
+    // In which order is the gateway's affair.
+    let sorted = |names: [&str; 2]| {
+        let mut octets = names.map(|name| world.read(name));
+        octets.sort_unstable();
+        octets
+    };
+    assert!(sorted(["second.1", "second.2"]) == sorted(["one", "two"]));
+}
+
+#[test]
+fn the_poweb_client_registers_delivers_and_collects_at_relay_serve() {
+    let world = world();
+    certify(&world);
+    let field = world.inspect("known/field.pub")["node"]["id"].clone();
+    world.write(
+        "hub/register.allow",
+        format!("{}\n", field.as_str().unwrap()).as_bytes(),
+    );
+    let config = world.path("hub/config");
+    let config_text = fs::read_to_string(&config).unwrap();
+    fs::write(&config, format!("{config_text}registration = known\n")).unwrap();
+    let gateway = Gateway::serve(&world, "hub");
+    goes_all_the_way(&world, &gateway);
+    let left = world.relay("list -N hub");
+    assert!(left.is_empty(), "{left}");
+}
+
+#[test]
+fn relay_serve_registers_nobody_whom_it_does_not_know() {
+    let world = world();
+    certify(&world);
+    let gateway = Gateway::serve(&world, "hub");
+    let output = client(&world, &gateway, "out", &[]);
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(errors.contains("403"), "{errors}");
+    says(&world, &output, &[]);
+    assert!(!world.path("out.pnr").exists());
+}
+
+#[test]
+fn the_poweb_client_registers_delivers_and_collects_at_the_gateway_of_the_example() {
+    let world = world();
+    let gateway = Gateway::start(&world, &[]);
+    goes_all_the_way(&world, &gateway);
     let field = world.inspect("known/field.pub")["node"]["id"].clone();
     let mailbox = world.path("mail").join(field.as_str().unwrap());
     let left = fs::read_dir(mailbox).unwrap().count();
@@ -162,29 +247,7 @@ fn the_gateway_of_the_example_registers_nobody_whom_it_does_not_know() {
 #[test]
 fn the_gateway_of_the_example_speaks_tls() {
     let world = world();
-    let made = Command::new("openssl")
-        .args([
-            "req",
-            "-x509",
-            "-newkey",
-            "ec",
-            "-pkeyopt",
-            "ec_paramgen_curve:prime256v1",
-            "-nodes",
-        ])
-        .args([
-            "-subj",
-            "/CN=127.0.0.1",
-            "-addext",
-            "subjectAltName=IP:127.0.0.1",
-            "-days",
-            "1",
-        ])
-        .args(["-keyout", "tls.key", "-out", "ca.pem"])
-        .current_dir(world.dir.path())
-        .output()
-        .unwrap();
-    assert!(made.status.success(), "{made:?}");
+    certify(&world);
     let gateway = Gateway::start(&world, &["--certificate", "ca.pem", "--key", "tls.key"]);
     let output = client(&world, &gateway, "out", &[]);
     says(&world, &output, &[REGISTERED, "closed"]);

@@ -7,6 +7,7 @@ use rcgen::{
     BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa,
     KeyPair, KeyUsagePurpose, PublicKeyData as _, date_time_ymd,
 };
+use relaynet::asn1::pem;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 
 use crate::testenv::{Env, sha256};
@@ -110,6 +111,18 @@ impl Leaf {
             pin: sha256(&key.subject_public_key_info()),
             key: key.serialize_der(),
         }
+    }
+
+    /// Writes `NAME.pem` and `NAME.key`: the FILEs of `--cert FILE` and `--key FILE`.
+    pub(crate) fn write(&self, env: &Env, name: &str) {
+        let chain = self.chain.iter();
+        let chain: String = chain.map(|it| pem::encode(pem::CERTIFICATE, it)).collect();
+        env.write(format!("{name}.pem"), chain);
+        env.write(
+            format!("{name}.key"),
+            pem::encode(pem::PRIVATE_KEY, &self.key),
+        );
+        env.chmod(format!("{name}.key"), 0o600);
     }
 
     /// The settings of a TLS server with this certificate: TLS 1.2 and 1.3, no ALPN.

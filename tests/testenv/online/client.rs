@@ -2,7 +2,7 @@
 //! seen as it is.
 
 use std::fmt::Write as _;
-use std::io::{self, Read as _, Write as _};
+use std::io::{self, Read, Write};
 use std::net::TcpStream;
 use std::sync::Arc;
 use std::time::Duration;
@@ -82,19 +82,23 @@ pub(crate) fn request(method: &str, path: &str, headers: &[(&str, &str)], body: 
     [head.as_bytes(), body].concat()
 }
 
-/// Reads an answer.
-pub(crate) fn answer(stream: &mut Tls) -> io::Result<Answered> {
+/// Reads the head of an answer.
+pub(crate) fn answer_head(stream: &mut impl Read) -> io::Result<Answered> {
     let mut head = Vec::new();
     let mut octet = [0];
     while !head.ends_with(b"\r\n\r\n") {
         stream.read_exact(&mut octet)?;
         head.push(octet[0]);
     }
-    let head = String::from_utf8(head).unwrap();
-    let mut answered = Answered {
-        head,
+    Ok(Answered {
+        head: String::from_utf8(head).unwrap(),
         body: Vec::new(),
-    };
+    })
+}
+
+/// Reads an answer.
+pub(crate) fn answer(stream: &mut impl Read) -> io::Result<Answered> {
+    let mut answered = answer_head(stream)?;
     let length = answered.header("content-length").map(str::parse);
     answered.body = vec![0; length.transpose().unwrap().unwrap_or(0)];
     stream.read_exact(&mut answered.body)?;
@@ -192,13 +196,22 @@ pub(crate) fn collect(
     })
 }
 
+/// The challenge; a ping may come before it.
+pub(crate) fn challenge<S: Read + Write>(socket: &mut WebSocket<S>) -> Vec<u8> {
+    loop {
+        if let Message::Binary(octets) = socket.read().unwrap() {
+            return octets.to_vec();
+        }
+    }
+}
+
 /// Answers the challenge as the node with this key and certificate.
 pub(crate) fn shake_hands(
     socket: &mut WebSocket<Tls>,
     key: &IdentityKey,
     certificate: &Certificate,
 ) {
-    let challenge = socket.read().unwrap().into_data();
+    let challenge = challenge(socket);
     let nonce = Element::der(&challenge, 0x30).unwrap().children();
     let nonce = { nonce }.take(0x80).unwrap().content();
     let signature = countersigned(key, certificate, objects::COLLECTION, nonce);

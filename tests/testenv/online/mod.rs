@@ -11,11 +11,13 @@ pub(crate) mod client; // a plain client, to see what a server does
 pub(crate) mod collecting; // one session of parcel collection, step by step
 pub(crate) mod dns; // DNS messages
 pub(crate) mod gateway; // an Internet gateway (`PoWeb`)
+pub(crate) mod hub; // an Internet gateway that is relay-serve
 pub(crate) mod http; // requests and answers of HTTP/1.1
 pub(crate) mod journal; // what happened at a server, in order
 pub(crate) mod listener; // the port, the threads and TLS
 pub(crate) mod objects; // what a gateway signs, checks and sends
 pub(crate) mod resolver; // DNS over HTTPS
+pub(crate) mod server; // relay-serve, from its start to its end
 pub(crate) mod site; // nodes with all of these
 pub(crate) mod web; // endpoints' and gateways' web servers (`PoHTTP`)
 
