@@ -35,12 +35,17 @@ fn identity() -> Secret {
 
 /// A parcel that was made so many seconds after the first one.
 pub(crate) fn parcel(later: i64) -> SignedMessage {
+    parcel_called("id", later)
+}
+
+/// The same with another id.
+pub(crate) fn parcel_called(id: &str, later: i64) -> SignedMessage {
     let key = IdentityKey::from_pkcs8(identity().as_bytes()).unwrap();
     let date = Timestamp::from_second(1_800_000_000 + later).unwrap();
     let fields = Fields {
         recipient: key.public().id(),
         address: None,
-        id: "id".to_owned(),
+        id: id.to_owned(),
         date,
         ttl: 86400,
     };

@@ -68,6 +68,17 @@ pub trait MessageStore {
     /// When it cannot be opened.
     fn open(&self, message: &Queued) -> Result<Option<OpenFile>, Error>;
 
+    /// Counts anew what quotas are used for, and tries once more what one kept out: what waited may have left since. A store
+    /// that is used for long counts up alone.
+    ///
+    /// # Errors
+    /// As [`put`](Self::put).
+    fn retry_quota(
+        &mut self,
+        parcels: &[Arrived<'_>],
+        results: &mut [Result<Reception, Error>],
+    ) -> Result<(), Error>;
+
     /// Makes sure that the effects for so many messages can be stored, before they are offered to a server. Otherwise each
     /// run would offer them again, over a line that may cost.
     ///
@@ -102,7 +113,7 @@ pub trait MessageStore {
 }
 
 /// A verified parcel that a hop brought.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Arrived<'a> {
     message: &'a SignedMessage,
     hop: NodeId,
@@ -418,6 +429,32 @@ impl MessageStore for SpoolMessages<'_> {
         message.waiting.open()
     }
 
+    fn retry_quota(
+        &mut self,
+        parcels: &[Arrived<'_>],
+        results: &mut [Result<Reception, Error>],
+    ) -> Result<(), Error> {
+        let is_kept_out = |result: &Result<_, _>| matches!(result, Err(Error::Quota { .. }));
+        let again: Vec<usize> = (0..results.len())
+            .filter(|at| is_kept_out(&results[*at]))
+            .collect();
+        if again.is_empty() {
+            return Ok(());
+        }
+        // What this store put is on the disk by now, so nothing is promised any more.
+        self.room.close();
+        self.room = Room::new(
+            self.spool.root(),
+            self.spool.owner().config(),
+            Some(self.spool),
+        );
+        let parcels: Vec<Arrived<'_>> = again.iter().map(|at| parcels[*at].clone()).collect();
+        for (at, result) in again.into_iter().zip(self.put(&parcels)?) {
+            results[at] = result;
+        }
+        Ok(())
+    }
+
     fn prepare(&mut self, messages: usize) -> Result<(), Error> {
         if self.prepared.is_none() {
             let tmp = self.spool.tmp();
@@ -616,6 +653,55 @@ mod tests {
         let lines = spool.noted("id").unwrap();
         assert_eq!(lines.len(), 2);
         assert!(lines.iter().all(|line| line.event == SentEvent::Accepted));
+    }
+
+    #[test]
+    fn a_store_that_is_used_for_long_counts_what_has_left() {
+        let dir = tempfile::tempdir().unwrap();
+        let spool = testspool::spool(&dir.path().join("node"));
+        std::fs::write(spool.owner().root().join("config"), "quota = 12K\n").unwrap();
+        let spool = Spool::of(crate::node::Directory::open(spool.owner().root()).unwrap()).unwrap();
+        let mut store = SpoolMessages::of(&spool);
+        let numbered = |number: usize| {
+            let message = testspool::parcel_called(&format!("m{number}"), 0);
+            Item::Parcel(Parcel::try_from(message).unwrap())
+        };
+        let mut kept_out = 0;
+        for number in 0..24 {
+            let item = numbered(number);
+            let arrived = [Arrived::new(&item, hop("gateway")).unwrap()];
+            let mut results = store.put(&arrived).unwrap();
+            if matches!(results[..], [Err(Error::Quota { .. })]) {
+                kept_out += 1;
+                store.retry_quota(&arrived, &mut results).unwrap();
+            }
+            assert!(
+                matches!(results[..], [Ok(Reception::Stored)]),
+                "{number}: {results:?}"
+            );
+            // It leaves at once.
+            for waiting in all(&store, QueueId::In) {
+                std::fs::remove_file(waiting.label()).unwrap();
+            }
+        }
+        assert!(kept_out > 0, "the quota is never reached");
+        // What waits counts as ever.
+        let items: Vec<Item> = (100..124).map(numbered).collect();
+        let arrived: Vec<_> = items
+            .iter()
+            .map(|item| Arrived::new(item, hop("gateway")).unwrap())
+            .collect();
+        let mut results = store.put(&arrived).unwrap();
+        store.retry_quota(&arrived, &mut results).unwrap();
+        assert!(
+            results
+                .iter()
+                .any(|it| matches!(it, Err(Error::Quota { .. })))
+        );
+        assert_eq!(
+            all(&store, QueueId::In).len(),
+            results.iter().filter(|it| it.is_ok()).count()
+        );
     }
 
     #[test]

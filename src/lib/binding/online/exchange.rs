@@ -1,6 +1,7 @@
 //! One exchange with a gateway: what waits is submitted, then what it holds is collected.
 
 use std::cell::Cell;
+use std::time::Instant;
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -123,6 +124,7 @@ pub fn collect<E: From<Error>>(
         goes_on: context.goes_on,
         ends,
         useless: 0,
+        recounted: Instant::now(),
     };
     receiving.run(store, socket, each)
 }

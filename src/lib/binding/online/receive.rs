@@ -37,6 +37,9 @@ const MAX_OPEN: usize = 4096;
 /// for ever.
 const MAX_USELESS: usize = 4096;
 
+/// How long a count of quotas is used before one that is reached is counted anew.
+const RECOUNT_AFTER: Duration = Duration::from_secs(10);
+
 /// How collecting ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CollectionEnd {
@@ -62,6 +65,8 @@ pub struct Receiving<'a> {
     pub ends: bool,
     /// How many deliveries in a row brought nothing new; 0 at first.
     pub useless: usize,
+    /// When quotas were last counted anew.
+    pub recounted: Instant,
 }
 
 /// A delivery with the verdict on its parcel.
@@ -249,7 +254,7 @@ impl Receiving<'_> {
 
     /// Stores what may come in. Acknowledgements for the gateway that waited are gone then: it is told on the wire.
     fn put(
-        &self,
+        &mut self,
         store: &mut dyn MessageStore,
         judged: &[Judged],
     ) -> (Vec<Result<Reception, spool::Error>>, Option<Error>) {
@@ -258,7 +263,15 @@ impl Receiving<'_> {
             _ => None,
         });
         let arrived: Vec<Arrived<'_>> = arrived.collect();
-        let stored = match store.put(&arrived) {
+        let stored = store.put(&arrived).and_then(|mut stored| {
+            // A connection may last for days, in which what came by it has long left.
+            if self.recounted.elapsed() >= RECOUNT_AFTER {
+                self.recounted = Instant::now();
+                store.retry_quota(&arrived, &mut stored)?;
+            }
+            Ok(stored)
+        });
+        let stored = match stored {
             Ok(stored) => stored,
             Err(error) => return (Vec::new(), Some(error.into())),
         };

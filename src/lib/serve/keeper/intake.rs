@@ -30,6 +30,9 @@ const TOGETHER_OCTETS: usize = 4 << 20;
 /// How long what was read of the node is used.
 const JUDGE_FOR: Duration = Duration::from_secs(1);
 
+/// How long a quota that is reached is not counted anew.
+const RECOUNT_AFTER: Duration = Duration::from_secs(2);
+
 /// After so many parcels the queues are listed anew: what is known of them takes memory.
 const STORE_FOR: usize = 50_000;
 
@@ -62,6 +65,8 @@ pub(super) struct Intake<'a> {
 struct ParcelStore<'a> {
     messages: SpoolMessages<'a>,
     put: usize,
+    /// When a quota was last found to be reached although all was counted anew.
+    recounted: Instant,
 }
 
 /// A parcel of a batch, once it was judged.
@@ -83,6 +88,7 @@ impl<'a> Intake<'a> {
             store: Mutex::new(ParcelStore {
                 messages: SpoolMessages::of(context.spool),
                 put: 0,
+                recounted: Instant::now(),
             }),
         }
     }
@@ -294,7 +300,18 @@ impl<'a> Intake<'a> {
             store.put = 0;
         }
         store.put += arrived.len();
-        Ok(store.messages.put(arrived)?)
+        let mut results = store.messages.put(arrived)?;
+        // What came may have been collected since quotas were counted.
+        if store.recounted.elapsed() >= RECOUNT_AFTER {
+            store.messages.retry_quota(arrived, &mut results)?;
+            if results
+                .iter()
+                .any(|it| matches!(it, Err(spool::Error::Quota { .. })))
+            {
+                store.recounted = Instant::now();
+            }
+        }
+        Ok(results)
     }
 
     /// The verdict on a parcel that was to be stored.
