@@ -5,6 +5,7 @@
 pub mod register; // a certificate from the gateway
 pub mod deliver; // a parcel to the gateway
 pub mod collect; // parcels from the gateway, as a state machine
+mod frame_watch; // what of its octets moves a message on
 pub mod socket; // the WebSocket on which they come
 
 use super::Error;

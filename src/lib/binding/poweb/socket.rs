@@ -13,6 +13,7 @@ use tungstenite::protocol::{CloseFrame, WebSocketConfig};
 use tungstenite::{HandshakeError, Message, WebSocket};
 
 use super::collect::{Collection, CollectionStep, MAX_FRAME_LEN, ServerFrame, StreamingMode};
+use super::frame_watch::FrameWatch;
 use super::{BASE, unauthenticated};
 use crate::binding::Error;
 use crate::binding::connect::{Connection, SILENCE, of_pace};
@@ -66,12 +67,15 @@ pub struct CollectionSocket {
 struct OctetCounter {
     connection: Connection,
     octets: u64,
+    watch: FrameWatch,
 }
 
 impl Read for OctetCounter {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let read = self.connection.read(buffer)?;
         self.octets += read as u64;
+        let seen = self.watch.see(&buffer[..read], Instant::now());
+        seen.map_err(|failure| io::Error::new(io::ErrorKind::TimedOut, failure))?;
         Ok(read)
     }
 }
@@ -396,6 +400,7 @@ fn upgrade(
     let counted = OctetCounter {
         connection,
         octets: 0,
+        watch: FrameWatch::new(),
     };
     let (socket, _) = match tungstenite::client::client_with_config(request, counted, Some(config))
     {
