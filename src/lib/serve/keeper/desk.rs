@@ -123,14 +123,30 @@ impl<'a> Desk<'a> {
         }
     }
 
+    /// A registration has dates, which a clock that may be wrong would make wrong for months.
+    fn check_clock(&self) -> Result<(), ServeVerdict> {
+        let (time, _) = (self.context.clock)().map_err(|error| self.failed(error))?;
+        if time.is_believed() {
+            return Ok(());
+        }
+        let text = "the clock of this server may be wrong".to_owned();
+        Err(ServeVerdict::Busy(text))
+    }
+
     fn promise(&mut self, peer: IpAddr, digest: &[u8]) -> Result<Vec<u8>, ServeVerdict> {
         let node = parse_digest(digest).ok_or_else(|| {
             ServeVerdict::Malformed("it is not a SHA-256 in 64 hexadecimal digits".to_owned())
         })?;
-        if !self.flow.admits(peer, Instant::now()) {
+        let owner = self.context.spool.owner();
+        let known = registrations::is_registered(owner, node);
+        // A flood of new ones keeps no node from renewing its registration.
+        if !known.map_err(|error| self.failed(error.into()))?
+            && !self.flow.admits(peer, Instant::now())
+        {
             return Err(ServeVerdict::Busy("too many registrations".to_owned()));
         }
         self.admits(node, peer)?;
+        self.check_clock()?;
         let owner = self.context.spool.owner();
         let signed = (self.context.clock)().and_then(|(time, _)| {
             let expiry = time.told + PROMISE;
@@ -159,6 +175,7 @@ impl<'a> Desk<'a> {
         })?;
         let id = request.node.id();
         self.admits(id, peer)?;
+        self.check_clock()?;
         let given = self.give(&request, time.told);
         let given = given.map_err(|error| self.failed(error))?;
         let until = given.registration.node.not_after();
