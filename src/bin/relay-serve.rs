@@ -10,6 +10,7 @@ use relaynet::cli::args::KeyedNode;
 use relaynet::cli::clock::ClockArgs;
 use relaynet::cli::listening::ListenAddress;
 use relaynet::cli::serving::{self, ServeOptions};
+use relaynet::serve;
 use relaynet::spool::Spool;
 
 /// Serve other nodes: take parcels, register nodes, and give them theirs
@@ -48,7 +49,14 @@ fn serve(args: &Args) -> anyhow::Result<()> {
     if args.front {
         return serving::run_front();
     }
-    let spool = Spool::of(args.node.open()?)?;
+    let node = args.node.open()?;
+    // One that lives in a gateway's directory would serve that gateway.
+    let id = node.id();
+    let spool = Spool::of(node)?;
+    if spool.owner().id() != id {
+        return Err(serve::Error::NoRole.into());
+    }
+    args.clock.now(Some(spool.owner().config()))?;
     let options = ServeOptions {
         listen: args.listen.clone(),
         certificate: args.cert.clone(),
