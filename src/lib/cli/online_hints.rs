@@ -81,7 +81,7 @@ pub(super) fn hint_for_binding(error: &Error) -> Option<String> {
             Some("--private allows it, where the network is one that you trust".to_owned())
         }
         Error::Certificate { .. } => Some(
-            "--ca names another authority, --pin a key; else the network may ask for a login first, or this clock be wrong"
+            "--ca names another authority, relay-peers --host --pin a key; else the network may ask for a login first, or this clock be wrong"
                 .to_owned(),
         ),
         Error::Unauthenticated { .. } => Some(enroll_again("ADDRESS")),
