@@ -77,6 +77,13 @@ pub enum ToKeeper {
         /// Whether it ends once everything was collected.
         ends: bool,
     },
+    /// A parcel was sent.
+    Sent {
+        /// Which collection.
+        session: SessionId,
+        /// Its delivery.
+        delivery: String,
+    },
     /// A parcel was stored at the other end.
     Collected {
         /// Which collection.

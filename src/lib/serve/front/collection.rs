@@ -11,6 +11,7 @@ use axum::extract::FromRequestParts as _;
 use axum::extract::ws::{CloseFrame, Message, WebSocket, WebSocketUpgrade};
 use hyper::header::{HeaderMap, ORIGIN};
 use hyper::{Request, Response, StatusCode};
+use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
 
 use super::answers;
@@ -40,6 +41,16 @@ const SEND_WITHIN: Duration = Duration::from_secs(10);
 
 /// A longer one may take a second more for each so many octets.
 const SEND_RATE: u64 = 16_000;
+
+/// A client may take a second to read each so many octets before it counts as gone: what it answers to a ping comes after
+/// what was sent before.
+const READ_RATE: u64 = 500;
+
+/// But no longer than this.
+const MAX_PATIENCE: Duration = Duration::from_secs(600);
+
+/// Frames that are longer than this, in octets, have places of their own.
+const LARGE: u64 = 1 << 20;
 
 /// The most deliveries that are open at once, whatever a client asks for.
 const MAX_WINDOW: u16 = 256;
@@ -139,6 +150,7 @@ async fn collect(
     pings.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let started = Instant::now();
     let mut heard = started;
+    let mut patient_until = started;
     let mut has_answered = false;
     loop {
         tokio::select! {
@@ -151,8 +163,13 @@ async fn collect(
                 }
                 Some(CollectionEvent::Delivery { id, len, parcel }) => {
                     deliver(state, socket, &id, len, parcel).await?;
-                    // While it was under way nothing was read.
+                    let (session, delivery) = (collection.id, id);
+                    let sent = ToKeeper::Sent { session, delivery };
+                    collection.tell(sent, Vec::new()).await;
+                    // While it was under way nothing was read, and much of it may still be on the way.
                     heard = Instant::now();
+                    let patience = Duration::from_secs(len / READ_RATE).min(MAX_PATIENCE);
+                    patient_until = patient_until.max(heard + patience);
                 }
             },
             message = socket.recv() => {
@@ -169,7 +186,7 @@ async fn collect(
                 }
             },
             _ = pings.tick() => {
-                if heard.elapsed() >= GONE_AFTER {
+                if heard.elapsed() >= GONE_AFTER && Instant::now() >= patient_until {
                     return None;
                 }
                 if !has_answered && started.elapsed() >= RESPONSE_WITHIN {
@@ -246,11 +263,14 @@ async fn deliver(
     parcel: ParcelSource,
 ) -> Option<()> {
     // A long frame is in memory twice, once in the library's buffer.
-    let is_long = len > MAX_INLINE as u64;
-    let _place = if is_long {
-        state.long_frames.acquire().await.ok()
-    } else {
-        None
+    let places = match len {
+        len if len > LARGE => Some(&state.large_frames),
+        len if len > MAX_INLINE as u64 => Some(&state.long_frames),
+        _ => None,
+    };
+    let _place = match places {
+        Some(places) => Some(place(places, socket).await?),
+        None => None,
     };
     let frame = frame(id, len, parcel).ok()?;
     let within = SEND_WITHIN + Duration::from_secs(len / SEND_RATE);
@@ -258,6 +278,17 @@ async fn deliver(
     sent.ok()?.ok()?;
     state.octets_out.fetch_add(len, Ordering::Relaxed);
     Some(())
+}
+
+/// A place for a frame; `None` if the client goes away before there is one.
+async fn place<'a>(places: &'a Semaphore, socket: &mut WebSocket) -> Option<SemaphorePermit<'a>> {
+    loop {
+        if let Ok(place) = timeout(PING_EVERY, places.acquire()).await {
+            return place.ok();
+        }
+        // Otherwise the client would give up.
+        send(socket, Message::Ping(Bytes::new())).await?;
+    }
 }
 
 /// The frame of a delivery.

@@ -35,6 +35,9 @@ const IDLE: Duration = Duration::from_secs(10);
 const AGE: Duration = Duration::from_secs(15 * 60);
 const GRACE: Duration = Duration::from_secs(30);
 
+/// How long what was sent may stay unread, in milliseconds.
+const UNREAD_FOR: u32 = 30_000;
+
 /// The longest head of a request, in octets.
 const MAX_HEAD: u32 = 16 * 1024;
 
@@ -76,6 +79,8 @@ impl Accepting {
             Self::Tcp(listener) => {
                 let (stream, address) = listener.accept().await?;
                 let _ = stream.set_nodelay(true);
+                // One that reads nothing, or is gone, is noticed by the system, however much is on the way.
+                let _ = sockopt::set_tcp_user_timeout(&stream, UNREAD_FOR);
                 Accepted::Tcp(stream, address.ip())
             }
             Self::Unix(listener) => Accepted::Unix(listener.accept().await?.0),

@@ -38,7 +38,10 @@ pub use link::send_with;
 const SHORT_BODIES: usize = 256;
 
 /// How many long frames are in memory at once.
-const LONG_FRAMES: usize = 3;
+const LONG_FRAMES: usize = 16;
+
+/// How many of those that are longer than 1 MiB.
+const LARGE_FRAMES: usize = 3;
 
 /// How often the keeper is told what was counted.
 const COUNT_EVERY: Duration = Duration::from_secs(10);
@@ -71,6 +74,7 @@ pub fn run(socket: OwnedFd) -> Result<(), Error> {
             short_bodies: Semaphore::new(SHORT_BODIES),
             long_bodies: LongBodies::new(LONG_BODIES),
             long_frames: Semaphore::new(LONG_FRAMES),
+            large_frames: Semaphore::new(LARGE_FRAMES),
             stops,
             under_way: Mutex::new(Some(under_way)),
             accepted: AtomicU64::new(0),

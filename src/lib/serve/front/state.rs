@@ -29,7 +29,9 @@ pub(super) struct FrontState {
     /// Places for bodies that are in memory while they come.
     pub(super) short_bodies: Semaphore,
     pub(super) long_bodies: Arc<LongBodies>,
+    /// Places for frames of up to 1 MiB that are in memory, and for longer ones, which may take long.
     pub(super) long_frames: Semaphore,
+    pub(super) large_frames: Semaphore,
     /// Changes when the server stops.
     pub(super) stops: watch::Receiver<bool>,
     /// Cloned by all that is under way: once every clone is dropped, nothing is.

@@ -40,6 +40,9 @@ const MAX_NODES: usize = 64;
 /// others may then take its place.
 const LEFT_AFTER: Duration = Duration::from_secs(10);
 
+/// The octets of deliveries that wait to be sent in one collection, above which no more are added.
+const MAX_UNSENT: usize = 1 << 20;
+
 /// The most deliveries that are left in one collection.
 const MAX_LEFT: usize = 4096;
 
@@ -61,6 +64,13 @@ pub(super) enum CollectionCall {
         /// Whether it ends once everything was collected.
         ends: bool,
     },
+    /// A parcel was sent.
+    Sent {
+        /// Which collection.
+        session: SessionId,
+        /// Its delivery.
+        delivery: String,
+    },
     /// A parcel was stored at the other end.
     Collected {
         /// Which collection.
@@ -80,7 +90,9 @@ struct OpenDelivery {
     node: NodeId,
     message: Queued,
     id: String,
-    since: Instant,
+    len: usize,
+    /// When the front had sent it.
+    sent: Option<Instant>,
 }
 
 /// What waits for one node.
@@ -205,6 +217,13 @@ impl<'a> Collections<'a> {
                 } else {
                     let reason = "Unknown delivery id sent as acknowledgement".to_owned();
                     self.end(session, CollectionClose::Refused(reason));
+                }
+            }
+            CollectionCall::Sent { session, delivery } => {
+                let state = self.sessions.get_mut(&session);
+                if let Some(open) = state.and_then(|state| state.open.get_mut(&delivery)) {
+                    open.sent = Some(Instant::now());
+                    touched.insert(session);
                 }
             }
             CollectionCall::Gone(session) => {
@@ -506,7 +525,8 @@ impl<'a> Collections<'a> {
             node,
             id: parcel.fields().id.clone(),
             message,
-            since: Instant::now(),
+            len,
+            sent: None,
         };
         state.open.insert(delivery, open);
         Ok(())
@@ -544,14 +564,18 @@ impl Mailbox {
 impl CollectionSession {
     /// Whether another delivery may be sent.
     fn has_place(&self, now: Instant) -> bool {
-        if self.open.len() < self.window {
-            return true;
+        // What the client has not read yet is in the memory of the front.
+        let unsent = self.open.values().filter(|open| open.sent.is_none());
+        let unsent: usize = unsent.map(|open| open.len).sum();
+        if self.open.len() >= MAX_LEFT || unsent >= MAX_UNSENT {
+            return false;
         }
-        let waited_for = self
-            .open
-            .values()
-            .filter(|open| now.duration_since(open.since) < LEFT_AFTER);
-        self.open.len() < MAX_LEFT && waited_for.count() < self.window
+        let is_waited_for = |open: &&OpenDelivery| {
+            open.sent
+                .is_none_or(|sent| now.duration_since(sent) < LEFT_AFTER)
+        };
+        self.open.len() < self.window
+            || self.open.values().filter(is_waited_for).count() < self.window
     }
 
     /// Why it ends now, if it does.

@@ -186,6 +186,10 @@ impl Desks {
                 };
                 self.collections.send(response).ok()
             }
+            ToKeeper::Sent { session, delivery } => {
+                let sent = CollectionCall::Sent { session, delivery };
+                self.collections.send(sent).ok()
+            }
             ToKeeper::Collected { session, delivery } => {
                 let collected = CollectionCall::Collected { session, delivery };
                 self.collections.send(collected).ok()
