@@ -35,8 +35,9 @@ const IDLE: Duration = Duration::from_secs(10);
 const AGE: Duration = Duration::from_secs(15 * 60);
 const GRACE: Duration = Duration::from_secs(30);
 
-/// How long what was sent may stay unread, in milliseconds.
-const UNREAD_FOR: u32 = 30_000;
+/// How long what was sent may stay unread, in milliseconds. A slow line is longer at it, since its end says only now and
+/// then how much it has read.
+const UNREAD_FOR: u32 = 60_000;
 
 /// The longest head of a request, in octets.
 const MAX_HEAD: u32 = 16 * 1024;
