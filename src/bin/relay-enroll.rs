@@ -69,5 +69,8 @@ fn enroll(args: &Args) -> anyhow::Result<()> {
         registration.gateway.id().fingerprint()
     ));
     report::whole(None, "registration", &hash::sha256(&octets));
+    if let Some(next) = args.target.next_step() {
+        report::note(&next);
+    }
     Ok(())
 }

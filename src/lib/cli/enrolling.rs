@@ -6,6 +6,7 @@ use super::args::NetworkOptions;
 use super::errors::Usage;
 use super::plan::certificate_word;
 use super::{files, report};
+use crate::asn1::Hex;
 use crate::binding::address::Service;
 use crate::binding::server::LOCAL_PORT;
 use crate::binding::{Error, Network, Server};
@@ -62,6 +63,20 @@ impl EnrollTarget {
             }
         }
         Ok(servers)
+    }
+
+    /// What is to be done after the import, if the gateway was named by its host: its Internet address may lead nowhere.
+    #[must_use]
+    pub fn next_step(&self) -> Option<String> {
+        let host = self.address.as_deref().filter(|text| text.contains(':'))?;
+        if self.local {
+            return None;
+        }
+        let pin = self.pin.map(|pin| format!(" --pin {}", Hex(&pin)));
+        let pin = pin.unwrap_or_default();
+        Some(format!(
+            "once it is imported, relay-peers --host {host}{pin} NAME has relay-online find it there"
+        ))
     }
 
     /// The gateway on this machine, which speaks plaintext: that must not leave it.
