@@ -43,7 +43,7 @@ pub enum ToKeeper {
         call: CallId,
         /// How it comes.
         route: ParcelRoute,
-        /// At most so many octets.
+        /// Its greatest length, in octets.
         len: u64,
     },
     /// A parcel came: as the body, or in the file of the [`Room`](Self::Room) of the same call.

@@ -14,11 +14,11 @@ const END_OF_HEAD: &[u8] = b"\r\n\r\n";
 /// Where the octets of a server are. Frames of servers are not masked (RFC 6455 §5.1), a masked one ends the connection.
 #[derive(Debug, Clone, Copy)]
 enum FramePlace {
-    /// In the head of HTTP, of whose end so many octets have come.
+    /// In the head of HTTP, with the number of octets of its end that have come.
     Head(usize),
     /// In the head of a frame.
     Frame,
-    /// In a payload, of which so many octets are missing.
+    /// In a payload, with the number of octets that are missing.
     Payload { left: u64, is_control: bool },
 }
 

@@ -16,7 +16,7 @@ use tokio::time::{Instant, timeout, timeout_at};
 use crate::pipeline::mutex::lock;
 use crate::ramf::limits::MAX_MESSAGE_LEN;
 
-/// A body must bring so many octets in each [`WINDOW`], 4 kB/s, or it ends.
+/// The octets that a body must bring in each [`WINDOW`], or it ends: 4 kB/s.
 const LEAST: u64 = 40_000;
 
 /// How long is measured.
@@ -25,7 +25,7 @@ const WINDOW: Duration = Duration::from_secs(10);
 /// How many long bodies are received at once.
 pub(super) const LONG_BODIES: usize = 32;
 
-/// A long body that is slower than this, in octets a second, makes room for another when there is none.
+/// A long body that is slower than this, in octets a second, makes room for another when all places are taken.
 const SLOW: u64 = 64_000;
 
 /// How long another one waits for that room.
@@ -196,7 +196,7 @@ impl LongBodies {
         })
     }
 
-    /// A place, at once or after a moment; `None` if there is none.
+    /// A place, at once or after a moment; `None` if all stay taken.
     pub(super) async fn enter(self: &Arc<Self>) -> Option<BodyPlace> {
         let places = Arc::clone(&self.places);
         let permit = if let Ok(permit) = Arc::clone(&places).try_acquire_owned() {
@@ -267,7 +267,7 @@ mod tests {
         });
     }
 
-    /// A body that brings so many octets a second.
+    /// A body that comes at this rate, in octets a second.
     fn trickle(rate: usize, seconds: u32) -> Body {
         let (mut sender, body) = Channel::<Bytes>::new(1);
         tokio::spawn(async move {

@@ -39,10 +39,10 @@ const BUFFER: usize = 4096;
 /// How long a frame of a few octets may take.
 const SEND_WITHIN: Duration = Duration::from_secs(10);
 
-/// A longer one may take a second more for each so many octets.
+/// The rate at which a longer one must go, in octets a second.
 const SEND_RATE: u64 = 16_000;
 
-/// A client may take a second to read each so many octets before it counts as gone: what it answers to a ping comes after
+/// The rate at which a client must read before it counts as gone, in octets a second: it answers a ping after it has read
 /// what was sent before.
 const READ_RATE: u64 = 500;
 

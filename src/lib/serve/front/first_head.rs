@@ -20,7 +20,7 @@ pub(super) struct FirstHead<S> {
 }
 
 impl<S> FirstHead<S> {
-    /// A stream with this deadline. Whoever reads heads from it sets the flag with the first.
+    /// A stream with this deadline. The reader of its heads sets the flag with the first.
     #[must_use]
     pub(super) fn new(stream: S, deadline: Instant, was_seen: Arc<AtomicBool>) -> Self {
         Self {

@@ -108,7 +108,7 @@ async fn answer_to(
     }
 }
 
-/// Why a request to the gateway of this machine is none of its applications: a page in a browser reaches loopback, too,
+/// Why a request to the gateway of this machine does not come from one of its applications: a page in a browser reaches loopback, too,
 /// under its own name (DNS rebinding) or with its origin. A WebSocket gets its own answer.
 fn stranger(headers: &HeaderMap, uri: &Uri) -> Option<&'static str> {
     if headers.contains_key(ORIGIN) && !headers.contains_key(UPGRADE) {

@@ -24,7 +24,7 @@ use crate::spool::{self, QueueId};
 /// The most parcels that are stored with one sync.
 const TOGETHER: usize = 32;
 
-/// Or so many octets.
+/// The most octets that are.
 const TOGETHER_OCTETS: usize = 4 << 20;
 
 /// How long what was read of the node is used.

@@ -60,7 +60,7 @@ impl Judge {
     /// The registered node that a certificate is of.
     ///
     /// # Errors
-    /// Why it is none.
+    /// The reason, if it is not a registered node.
     pub(super) fn registered(&self, certificate: &Certificate) -> Result<NodeId, ServeVerdict> {
         let id = certificate.id();
         let refuse = |text: &str| Err(ServeVerdict::Unregistered(text.to_owned()));
@@ -86,7 +86,7 @@ impl Judge {
     /// The registered node that a countersignature claims to be of. It proves nothing before the parcel is here.
     ///
     /// # Errors
-    /// Why it is none.
+    /// The reason, if it is not a registered node.
     pub(super) fn claimed(&self, countersignature: &[u8]) -> Result<NodeId, ServeVerdict> {
         let signer = countersignature::claimed_signer(countersignature);
         let signer = signer.map_err(|error| ServeVerdict::Unregistered(error.to_string()))?;
@@ -96,7 +96,7 @@ impl Judge {
     /// The registered node that signed octets for a purpose.
     ///
     /// # Errors
-    /// Why it is none.
+    /// The reason, if it is not a registered node.
     pub(super) fn signer(
         &self,
         signature: &[u8],
