@@ -7,6 +7,7 @@ use std::sync::atomic::AtomicBool;
 use jiff::Timestamp;
 
 use super::policy::RegistrationPolicy;
+use super::verdicts::verdict_of;
 use crate::pki::{NodeId, Window};
 use crate::serve::Error;
 use crate::serve::channel::Channel;
@@ -77,6 +78,19 @@ pub struct KeeperContext<'a> {
     pub report: &'a (dyn Fn(KeeperEvent) + Sync),
     /// Routes what comes.
     pub route: &'a Routing<'a>,
+}
+
+impl KeeperContext<'_> {
+    /// The verdict for a client where this node fails. The error is reported here, and not told to the client: where the
+    /// verdict does not depend on it, the client gets this text.
+    pub(super) fn failed(&self, error: Error, text: &str) -> ServeVerdict {
+        let verdict = verdict_of(error.kind(), "", true);
+        (self.report)(KeeperEvent::Failed(error));
+        match verdict {
+            verdict @ (ServeVerdict::Full(_) | ServeVerdict::Busy(_)) => verdict,
+            _ => ServeVerdict::Busy(text.to_owned()),
+        }
+    }
 }
 
 /// What the keeper sends to the front. An error means that the front is gone, which who listens to it notices.

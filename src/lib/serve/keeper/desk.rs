@@ -7,7 +7,7 @@ use jiff::SignedDuration;
 
 use super::context::{KeeperContext, KeeperEvent, Outbox};
 use super::policy::{RegistrationFlow, RegistrationPolicy};
-use super::verdicts::verdict_of;
+use crate::asn1::hex;
 use crate::binding::server::is_private;
 use crate::kind::ErrorKind;
 use crate::message::NodeConnectionParams;
@@ -90,12 +90,7 @@ impl<'a> Desk<'a> {
     }
 
     fn failed(&self, error: Error) -> ServeVerdict {
-        let verdict = verdict_of(error.kind(), "", true);
-        (self.context.report)(KeeperEvent::Failed(error));
-        match verdict {
-            verdict @ (ServeVerdict::Full(_) | ServeVerdict::Busy(_)) => verdict,
-            _ => ServeVerdict::Busy("it cannot be done now".to_owned()),
-        }
+        self.context.failed(error, "it cannot be done now")
     }
 
     /// Whether this gateway would register a node that asks from this address.
@@ -220,15 +215,8 @@ impl<'a> Desk<'a> {
 
 /// The node whose key has this digest.
 fn parse_digest(text: &[u8]) -> Option<NodeId> {
-    let text = std::str::from_utf8(text).ok()?;
-    let mut digest = [0; 32];
-    if text.len() != 2 * digest.len() || !text.bytes().all(|it| it.is_ascii_hexdigit()) {
-        return None;
-    }
-    for (octet, at) in digest.iter_mut().zip((0..).step_by(2)) {
-        *octet = u8::from_str_radix(text.get(at..at + 2)?, 16).ok()?;
-    }
-    Some(NodeId::of_digest(digest))
+    let digest = hex::parse(std::str::from_utf8(text).ok()?)?;
+    Some(NodeId::of_digest(digest.try_into().ok()?))
 }
 
 #[cfg(test)]

@@ -10,7 +10,6 @@ use std::time::{Duration, Instant};
 use super::context::{KeeperContext, KeeperEvent, Outbox};
 use super::judge::{Judge, WelcomeParcel};
 use super::mailboxes::MailboxCounts;
-use super::verdicts::verdict_of;
 use crate::disk::scratch::Scratch;
 use crate::disk::{FileRole, files};
 use crate::pipeline::mutex::lock;
@@ -160,12 +159,7 @@ impl<'a> Intake<'a> {
 
     /// An error of this node, which is reported here, and not told to who asked.
     fn failed(&self, error: Error) -> ServeVerdict {
-        let verdict = verdict_of(error.kind(), "", true);
-        (self.context.report)(KeeperEvent::Failed(error));
-        match verdict {
-            verdict @ (ServeVerdict::Full(_) | ServeVerdict::Busy(_)) => verdict,
-            _ => ServeVerdict::Busy("it cannot be stored now".to_owned()),
-        }
+        self.context.failed(error, "it cannot be stored now")
     }
 
     /// Takes parcels until no more can come. What waits is stored together.
