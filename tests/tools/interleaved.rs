@@ -121,6 +121,10 @@ struct World {
     was_doubted: bool,
     /// Whether relay-purge believed a clock that was ahead, so that the right one is behind for a day.
     was_ahead: bool,
+    /// Whether relay-purge has believed a clock. Before, only the days that runs noted tell of the time, so one that was
+    /// 29 days ahead leads to another.
+    has_purged: bool,
+    was_led: bool,
 }
 
 /// The gateway, hub and stick, and the parcels, made once.
@@ -177,6 +181,8 @@ impl World {
             was_wrong: false,
             was_doubted: false,
             was_ahead: false,
+            has_purged: false,
+            was_led: false,
         }
     }
 
@@ -265,6 +271,8 @@ impl World {
                 let (status, _) = self.run("purge", &["-N", "gateway"], *clock, b"");
                 // Some days after the last purge it is too far ahead.
                 self.was_ahead |= matches!(clock, Clock::Ahead(_));
+                self.was_ahead |= self.was_led && !self.has_purged && status == 0;
+                self.has_purged |= status == 0;
                 if !self.was_ahead {
                     let expected = if clock.is_wrong() { 75 } else { 0 };
                     assert_eq!(status, expected, "purge {clock:?}");
@@ -296,6 +304,7 @@ impl World {
             self.was_wrong |= clock.is_wrong();
             // What it notes under that day counts until a right clock contradicts it.
             self.was_doubted |= matches!(clock, Clock::Ahead(_));
+            self.was_led |= matches!(clock, Clock::Ahead(_));
         }
         for (message, times) in self.handed_out().into_iter().enumerate() {
             assert!(times <= 1, "m{message} was handed out {times} times");
@@ -331,6 +340,7 @@ impl World {
             assert!([0, 1].contains(&status), "check --restored: {status}");
         }
         self.was_restored = true;
+        self.has_purged = false;
         self.may_be_lost = self.is_taken;
     }
 
@@ -380,6 +390,22 @@ impl World {
             }
         }
     }
+}
+
+/// Found by the test below: before the first purge nothing tells that a day was noted by a wrong clock.
+#[test]
+fn a_clock_that_was_ahead_before_the_first_purge_leads_to_another() {
+    let mut world = World::new();
+    for step in [
+        Step::Put(0, Clock::Right),
+        Step::Route(Clock::Ahead(29)),
+        Step::Purge(Clock::Off(31)),
+    ] {
+        world.take(&step);
+    }
+    assert!(world.was_ahead);
+    world.settle();
+    assert_eq!(world.handed_out()[0], 1);
 }
 
 /// Found by the test below: cargo of a message that came after the restoration is sealed to a key that went with it.
