@@ -8,7 +8,7 @@ use relaynet::ramf::Kind;
 use relaynet::spool::Name;
 use relaynet::spool::name::MessageKey;
 
-use crate::testenv::{Call, Env, forged, id, keys_in, self_issued, sha256};
+use crate::testenv::{Call, Env, HUB, forged, id, keys_in, self_issued, sha256};
 
 fn node(name: &str) -> NodeId {
     id(name).parse().unwrap()
@@ -293,6 +293,48 @@ fn what_is_for_a_node_here_goes_home_if_it_shows_that_it_may() {
         .arg(format!("gateway/spool/home/{local}/{}", home[0]))
         .ok()
         .stdout("x");
+}
+
+#[test]
+fn what_is_for_a_registered_endpoint_waits_for_it() {
+    // As deployed: a gateway for one machine, which may have a gateway of its own, and one on the Internet.
+    for (options, has_hub) in [
+        (&["--type", "gateway"][..], false),
+        (&["--type", "gateway"], true),
+        (&["--type", "gateway", "--address", HUB], false),
+    ] {
+        let env = Env::new();
+        env.make_node("gateway", options);
+        if has_hub {
+            env.make_node("hub", &["--type", "gateway", "--address", HUB]);
+            env.register("hub", "gateway", &[]);
+        }
+        for node in ["alice", "bob"] {
+            env.make_node(node, &[]);
+            env.register("gateway", node, &["--type", "endpoint"]);
+        }
+        env.introduce("bob", "alice", &[]);
+        let parcel = env.parcel("bob", "alice", b"x");
+        put(&env, "gateway", parcel.clone());
+        let ran = route(&env, "gateway").arg("-n").ok();
+        let text = ran.text();
+        assert!(
+            text.contains(&format!("\tmove\tpeer:{}\n", id("alice"))),
+            "{text}"
+        );
+        route(&env, "gateway").ok().quiet();
+        let out = format!("out/{}", id("alice"));
+        let names = queue(&env, "gateway", &out);
+        assert_eq!(names.len(), 1, "{options:?}");
+        let stored = env.read(format!("gateway/spool/{out}/{}", names[0]));
+        assert_eq!(stored, parcel);
+        // A line of the table comes first.
+        env.write("gateway/routes", "* peer:bob\n");
+        route(&env, "gateway").args(["--reroute", "alice"]).ok();
+        assert!(queue(&env, "gateway", &out).is_empty());
+        let out = format!("out/{}", id("bob"));
+        assert_eq!(queue(&env, "gateway", &out).len(), 1);
+    }
 }
 
 #[test]

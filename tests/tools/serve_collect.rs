@@ -396,8 +396,6 @@ fn a_local_gateway_gives_to_several_nodes_in_one_collection() {
     }
     env.introduce("alice", "bob", &[]);
     env.introduce("bob", "alice", &[]);
-    let routes = ["alice", "bob"].map(|node| format!("{} peer:{node}\n", id(node)));
-    env.write("gateway/routes", routes.concat());
     let server = Server::start(env.relay("serve").args(["-v", "-N", "gateway"]));
     let ids = [("alice", "bob"), ("bob", "alice")].map(|(from, to)| {
         let parcel = env.parcel(from, to, b"hello");

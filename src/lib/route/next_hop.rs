@@ -90,12 +90,17 @@ impl Hops {
         Ok(self.peers.get(id)?.is_some_and(|peer| peer.takes_cargo))
     }
 
+    /// Whether a node registered with this one, so that it collects what is for it.
+    fn is_registered(&self, id: NodeId) -> Result<bool, node::Error> {
+        Ok(self.peers.get(id)?.is_some_and(|peer| peer.is_registered))
+    }
+
     /// Decides where a verified message goes. `is_shown` says whether the message shows that its
     /// recipient authorized its sender, `from` which hop brought it.
     ///
     /// # Errors
-    /// When there is no route, or only one back; when the recipient is a node here and `is_shown`
-    /// is false; when a peer that may be the next hop cannot be read.
+    /// When there is no route, or only one back; when the recipient is a node here, or is registered here and no
+    /// route is for it, and `is_shown` is false; when a peer that may be the next hop cannot be read.
     pub fn decide(
         &self,
         message: &SignedMessage,
@@ -121,6 +126,14 @@ impl Hops {
                     priority: route.priority,
                     copies: route.copies,
                 }),
+            };
+        }
+        // Its own mailbox. Whoever brought the message: a recipient passes on nothing that is for itself.
+        if self.is_registered(recipient)? {
+            return if is_shown {
+                Ok(Target::Out(recipient).into())
+            } else {
+                Err(Error::NotShown)
             };
         }
         if self.direct == Direct::Always && self.may_go_directly(message, from)? {
