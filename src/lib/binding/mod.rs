@@ -11,6 +11,7 @@ pub mod server; // where a server is, and how its certificate is judged
 pub mod address; // how the servers of an Internet address are found
 pub mod peer_place; // where the servers of a peer are
 pub mod walk; // of several servers, the first that is reached
+pub mod cogrpc; // cargo between couriers and gateways
 pub mod retry; // the one table of outcomes: accepted, refused for good, later
 pub mod tls; // TLS, and the rules for a server's certificate
 mod tls_certificate; // what rustls does not show of a certificate

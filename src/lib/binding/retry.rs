@@ -9,6 +9,7 @@ use jiff::Timestamp;
 use jiff::fmt::{rfc2822, strtime};
 
 use super::Error;
+use super::cogrpc::GrpcCode;
 use crate::kind::ErrorKind;
 
 /// The longest time that a server's `Retry-After` is obeyed.
@@ -76,6 +77,46 @@ impl SendOutcome {
                 Self::Later(ErrorKind::Unreachable)
             }
             Some(_) => Self::Later(ErrorKind::Protocol),
+        }
+    }
+
+    /// The outcome of a call that ended with a status of gRPC.
+    ///
+    /// Only `INVALID_ARGUMENT` is about a cargo: the couriers of phones end a call with it at the first cargo that they
+    /// refuse. OK is said of a call, and not of what was not acknowledged in it.
+    #[must_use]
+    pub fn of_grpc(code: GrpcCode) -> Self {
+        match code {
+            GrpcCode::Ok => Self::Accepted,
+            GrpcCode::InvalidArgument => Self::RefusedForGood,
+            // Who is asked does not know this gateway or its CCA: a person has to look.
+            GrpcCode::NotFound | GrpcCode::PermissionDenied | GrpcCode::Unauthenticated => {
+                Self::Later(ErrorKind::Refused)
+            }
+            GrpcCode::Cancelled
+            | GrpcCode::Unknown
+            | GrpcCode::DeadlineExceeded
+            | GrpcCode::ResourceExhausted
+            | GrpcCode::Aborted
+            | GrpcCode::Internal
+            | GrpcCode::Unavailable => Self::Later(ErrorKind::Unreachable),
+            // No server of this protocol ends a call so.
+            GrpcCode::AlreadyExists
+            | GrpcCode::FailedPrecondition
+            | GrpcCode::OutOfRange
+            | GrpcCode::Unimplemented
+            | GrpcCode::DataLoss => Self::Later(ErrorKind::Protocol),
+        }
+    }
+
+    /// The outcome of a call of gRPC that was answered with a status of HTTP alone, as proxies and captive portals do.
+    #[must_use]
+    pub fn of_http_without_grpc(status: u16) -> Self {
+        match status {
+            300..=303 | 408 | 425 | 429 | 500..=599 => Self::Later(ErrorKind::Unreachable),
+            401 | 403 => Self::Later(ErrorKind::Refused),
+            // 200 as well: gRPC's own status is missing.
+            _ => Self::Later(ErrorKind::Protocol),
         }
     }
 
@@ -183,6 +224,29 @@ mod tests {
             assert_eq!(SendOutcome::of_close(Some(code)), outcome, "{code}");
         }
         assert_eq!(SendOutcome::of_close(None), LATER);
+    }
+
+    #[test]
+    fn every_status_of_grpc_has_its_outcome() {
+        for code in GrpcCode::ALL {
+            let outcome = match code.number() {
+                0 => SendOutcome::Accepted,
+                3 => SendOutcome::RefusedForGood,
+                5 | 7 | 16 => REFUSED,
+                6 | 9 | 11 | 12 | 15 => PROTOCOL,
+                _ => LATER,
+            };
+            assert_eq!(SendOutcome::of_grpc(code), outcome, "{code}");
+        }
+        for status in 0..=u16::MAX {
+            let outcome = match status {
+                300..=303 | 408 | 425 | 429 | 500..=599 => LATER,
+                401 | 403 => REFUSED,
+                _ => PROTOCOL,
+            };
+            let found = SendOutcome::of_http_without_grpc(status);
+            assert_eq!(found, outcome, "{status}");
+        }
     }
 
     #[test]
