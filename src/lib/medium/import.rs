@@ -4,12 +4,11 @@
 //! key is stored, the acknowledgements are queued, the cargo is remembered, the cargo is removed
 //! from the medium. Each step may be repeated.
 
+pub mod request;
 mod stored;
 mod tally;
 
 use std::sync::atomic::{AtomicUsize, Ordering};
-
-use jiff::Timestamp;
 
 use self::stored::{ItemDisposition, SimilarFailures, StagedItem, StoredItems, stage};
 use self::tally::ControlTally;
@@ -17,8 +16,7 @@ use super::names::dir_name;
 use super::{Error, ExchangeEvent, Hint, Medium, MediumFile};
 use crate::crypto::hash;
 use crate::disk::batch::Batch;
-use crate::disk::publish::{IfExists, PublishOptions};
-use crate::disk::{FileRole, files, publish};
+use crate::disk::publish::IfExists;
 use crate::kind::ErrorKind;
 use crate::message::{CargoMessageSet, Item};
 use crate::node::{self, seen};
@@ -474,41 +472,15 @@ impl<'a> Importer<'a> {
             }
             Err(error) => return Err(error.into()),
         };
-        let queue = self.spool.make(QueueId::Cca(file.sender))?;
-        let cca = Item::parse(octets)?;
-        let name = Name::of(&cca, self.terms.now);
-        let mut older = Vec::new();
-        let mut is_newest = true;
-        for held in queue.messages()? {
-            let held = held?;
-            if held.name.identity == name.identity {
-                continue;
-            }
-            match date_of(&held) {
-                // A CCA dated in the future was made or accepted under a wrong clock, and does not
-                // count as newer.
-                Ok(Some(other)) if other > date && !self.terms.window.is_before(other) => {
-                    is_newest = false;
-                }
-                Ok(_) if self.time.is_believed() => older.push(held.path),
-                Ok(_) => {}
-                // An unreadable CCA does not keep a new one out, but somebody should look at it.
-                Err(error) => each(ExchangeEvent::Failed {
-                    what: held.path.display().to_string(),
-                    error,
-                }),
-            }
-        }
-        if is_newest {
-            let tmp = self.spool.tmp();
-            let manner =
-                PublishOptions::stored(FileRole::Spool, IfExists::SameIsSuccess).written_in(&tmp);
-            publish::publish(&queue.path_of(&name), &[cca.octets()], &manner)?;
-            // Older CCAs go only after the new one is stored.
-            for path in older {
-                files::remove(&path, FileRole::Spool)?;
-            }
-        }
+        let mut report = |held: &spool::queue::Waiting, error| {
+            each(ExchangeEvent::Failed {
+                what: held.path.display().to_string(),
+                error,
+            });
+        };
+        let made = (file.sender, date);
+        let terms = (&self.terms, &self.time);
+        request::store_request(self.spool, made, octets, terms, &mut report)?;
         self.remove(file, each);
         each(ExchangeEvent::Asked(file.clone()));
         Ok(())
@@ -571,16 +543,4 @@ fn name_of(unpacked: &Unpacked, octets: &[u8], head: &Head, hop: NodeId) -> Name
         copies: None,
         from: (unpacked.kind == Kind::Parcel).then(|| HopPrefix::from(hop)),
     }
-}
-
-/// The date of a waiting CCA; `None` if it is gone or malformed.
-fn date_of(waiting: &spool::queue::Waiting) -> Result<Option<Timestamp>, Error> {
-    let Some(octets) = waiting.read()? else {
-        return Ok(None);
-    };
-    let item = Item::parse(octets).ok();
-    Ok(item
-        .as_ref()
-        .and_then(Item::message)
-        .map(|message| message.fields().date))
 }
