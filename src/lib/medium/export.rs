@@ -66,6 +66,43 @@ impl<'a> Exporter<'a> {
         time: Time,
         cipher: Cipher,
     ) -> Result<Self, Error> {
+        Self::to(None, spool, medium, options, time, cipher)
+    }
+
+    /// As [`new`](Self::new), for one next hop alone; without requests for our own cargo.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new).
+    pub fn for_hop(
+        hop: NodeId,
+        spool: &'a Spool,
+        medium: &'a Medium,
+        options: ReceiveOptions,
+        time: Time,
+        cipher: Cipher,
+    ) -> Result<Self, Error> {
+        Self::to(Some(hop), spool, medium, options, time, cipher)
+    }
+
+    /// Takes off the medium what its next hops did not get, so that it is packed anew, and forgets what they got: where one
+    /// asks again, that may be lost.
+    ///
+    /// # Errors
+    /// When the spool or the medium cannot be read or changed.
+    pub fn start_anew(&mut self) -> Result<(), Error> {
+        self.context.withdraw_all()?;
+        self.on_medium = self.context.survey()?;
+        Ok(())
+    }
+
+    fn to(
+        only: Option<NodeId>,
+        spool: &'a Spool,
+        medium: &'a Medium,
+        options: ReceiveOptions,
+        time: Time,
+        cipher: Cipher,
+    ) -> Result<Self, Error> {
         let context = Context {
             spool,
             medium,
@@ -74,6 +111,7 @@ impl<'a> Exporter<'a> {
             policy: Policy::of_node(spool.owner(), Vec::new(), options.window, time.told)?,
             cipher,
             carried: spool.carried(medium.id())?,
+            only,
         };
         let on_medium = context.survey()?;
         Ok(Self {
@@ -97,12 +135,14 @@ impl<'a> Exporter<'a> {
         let mut failed = BTreeSet::new();
         let key = |what: &str, error: &Error| (what.to_owned(), error.to_string());
         // First, since a request is small, and without one no cargo comes back.
-        self.context.request(&mut |event| {
-            if let ExchangeEvent::Failed { what, error } = &event {
-                failed.insert(key(what, error));
-            }
-            each(event)
-        })?;
+        if self.context.only.is_none() {
+            self.context.request(&mut |event| {
+                if let ExchangeEvent::Failed { what, error } = &event {
+                    failed.insert(key(what, error));
+                }
+                each(event)
+            })?;
+        }
         self.space = Space::of(self.context.medium)?;
         // A gateway that no request can be sealed to gets no cargo for the same reason, which is said once.
         let (mut hops, waiting) = self.open_hops(&mut |event| match &event {
@@ -211,6 +251,7 @@ impl<'a> Exporter<'a> {
             hops.extend(queues.into_iter().map(|(hop, _)| hop));
         }
         hops.extend(self.on_medium.unsettled_hops());
+        hops.retain(|hop| self.context.covers(*hop));
         hops.sort_unstable();
         hops.dedup();
         Ok(hops)

@@ -1,4 +1,4 @@
-//! Hints that cargo has arrived, which free the medium where they lie, and the removal of old hints and
+//! Hints that cargo has arrived, which free the medium where they lie, and the removal of old hints, marks and
 //! leftovers.
 //!
 //! `relaynet/got/<gateway>/<sha256>` holds the time at which the gateway had the cargo.
@@ -14,8 +14,8 @@ use crate::disk::dir::{Dir, DirEntry};
 use crate::disk::tree::EntryKind;
 use crate::pki::NodeId;
 
-/// The largest hint that is read, in octets.
-const MAX_HINT_LEN: usize = 64;
+/// The largest hint or mark that is read, in octets.
+const MAX_HINT_LEN: usize = 128;
 
 /// The age from which a hint is useless.
 const HINT_LIFE: SignedDuration = SignedDuration::from_hours(14 * 24);
@@ -92,14 +92,15 @@ impl Medium {
         }))
     }
 
-    /// Gives the hints of a gateway to `each`, until one returns true: the directory, the name, and the date, which a
-    /// damaged one lacks. Returns whether one did.
+    /// Gives the hints or marks of a gateway to `each`, until one returns true: the directory, the name, and the date,
+    /// which a damaged one lacks. Returns whether one did.
     fn any_hint(
         &self,
+        folder: &str,
         gateway: NodeId,
         mut each: impl FnMut(&Dir, &str, Option<Timestamp>) -> Result<bool, Error>,
     ) -> Result<bool, Error> {
-        let found = self.has_dir(&["got", &gateway.to_string()]);
+        let found = self.has_dir(&[folder, &gateway.to_string()]);
         let Some(dir) = found.map_err(unreadable)? else {
             return Ok(false);
         };
@@ -117,9 +118,15 @@ impl Medium {
         Ok(false)
     }
 
-    /// Removes the useless hints of a gateway; by age only if the clock `is_sure`.
-    fn tidy_hints(&self, gateway: NodeId, now: Timestamp, is_sure: bool) -> Result<(), Error> {
-        self.any_hint(gateway, |dir, name, date| {
+    /// Removes the useless hints or marks of a gateway; by age only if the clock `is_sure`.
+    fn tidy_hints(
+        &self,
+        folder: &str,
+        gateway: NodeId,
+        now: Timestamp,
+        is_sure: bool,
+    ) -> Result<(), Error> {
+        self.any_hint(folder, gateway, |dir, name, date| {
             if date.is_none_or(|date| is_sure && !counts(date, now)) {
                 dir.remove(name)?;
             }
@@ -136,7 +143,7 @@ impl Medium {
                 let age = now.duration_since(date);
                 (SignedDuration::ZERO..=VOUCHED_FOR).contains(&age)
             };
-            match self.any_hint(gateway, |_, _, date| Ok(date.is_some_and(is_recent))) {
+            match self.any_hint("got", gateway, |_, _, date| Ok(date.is_some_and(is_recent))) {
                 Ok(true) => return Ok(true),
                 // Reported when old hints are removed.
                 Ok(false) | Err(Error::Unreadable(_)) => {}
@@ -166,12 +173,14 @@ impl Medium {
     pub(super) fn tidy(&self, now: Timestamp, is_sure: bool) -> Result<Unlisted, Error> {
         let is_sure = is_sure || self.is_vouched_for(now)?;
         let mut unlisted = Vec::new();
-        for gateway in self.gateways_in("got")?.0 {
-            match self.tidy_hints(gateway, now, is_sure) {
-                Err(error @ Error::Unreadable(_)) => {
-                    unlisted.push((format!("got/{gateway}"), error));
+        for folder in ["got", "taken"] {
+            for gateway in self.gateways_in(folder)?.0 {
+                match self.tidy_hints(folder, gateway, now, is_sure) {
+                    Err(error @ Error::Unreadable(_)) => {
+                        unlisted.push((format!("{folder}/{gateway}"), error));
+                    }
+                    tidied => tidied?,
                 }
-                tidied => tidied?,
             }
         }
         let before = SystemTime::from(now).checked_sub(LEFTOVER_LIFE);
@@ -182,10 +191,11 @@ impl Medium {
     }
 }
 
-/// The date of a hint; `None` if the hint is damaged.
+/// The date of a hint or mark, which is its first line; `None` if that is damaged.
 fn date_of_hint(dir: &Dir, name: &str) -> Option<Timestamp> {
     let octets = dir.read(name, MAX_HINT_LEN).ok()?;
-    String::from_utf8_lossy(&octets).trim().parse().ok()
+    let text = String::from_utf8_lossy(&octets);
+    text.lines().next()?.trim().parse().ok()
 }
 
 /// Whether a hint of this date is not too old. One in the future counts as well, since either clock may be wrong.

@@ -5,6 +5,7 @@
 //! relaynet/cargo/<recipient gateway>/<sender>.<sha256>.cargo
 //! relaynet/cca/<gateway asked>/<sender>.<sha256>.cca
 //! relaynet/got/<gateway>/<sha256>
+//! relaynet/taken/<gateway>/<sha256>
 //! relaynet/tmp/
 //! ```
 //!
@@ -21,6 +22,8 @@ use crate::disk::dir::{Dir, PendingEntry};
 use crate::disk::{self, FileRole, Operation, files};
 use crate::pki::{self, NodeId};
 use crate::ramf::Kind;
+use crate::spool::room::DEFAULT_RESERVE;
+use crate::spool::{Spool, WIRE};
 
 pub(crate) use super::names::is_within;
 
@@ -44,6 +47,8 @@ pub struct Medium {
     /// The directory of ours in it. Others may change anything below it at any time.
     pub(super) top: Dir,
     id: String,
+    /// The space that is kept free beside it, in octets.
+    reserve: u64,
 }
 
 impl Medium {
@@ -61,8 +66,13 @@ impl Medium {
         if !dir.is_dir() {
             return Err(Error::NotADirectory(dir.to_owned()));
         }
-        let outer = Dir::open(dir, FileRole::Spool)?;
         check_place(dir)?;
+        Self::make(dir)
+    }
+
+    /// Makes a medium of a directory, wherever that is.
+    fn make(dir: &Path) -> Result<Self, Error> {
+        let outer = Dir::open(dir, FileRole::Spool)?;
         // A killed run may have made the directory but not synced its name.
         let make = |above: &Dir, name: &str| match above.make_dir(name).map_err(in_the_way)? {
             (made, true) => Ok(made),
@@ -89,6 +99,28 @@ impl Medium {
                 .map_err(in_the_way)?;
         }
         Self::open(dir)
+    }
+
+    /// The medium within a spool, which holds what goes over the network and what came from there. It is made if it is
+    /// missing. Of the disk it leaves the reserve of the node free.
+    ///
+    /// # Errors
+    /// When it cannot be made or opened.
+    pub fn of_spool(spool: &Spool) -> Result<Self, Error> {
+        let dir = spool.root().join(WIRE);
+        let medium = match Self::open(&dir) {
+            Err(Error::NotAMedium(_) | Error::Broken(_)) => {
+                files::create_dir_all_private(&dir, FileRole::Spool)?;
+                files::sync_dir(spool.root(), FileRole::Spool)?;
+                Self::make(&dir)?
+            }
+            opened => opened?,
+        };
+        let reserve = spool.owner().config().reserve();
+        Ok(Self {
+            reserve: reserve.unwrap_or(DEFAULT_RESERVE),
+            ..medium
+        })
     }
 
     /// Opens the medium in a directory.
@@ -137,6 +169,7 @@ impl Medium {
                 dir: outer,
                 top,
                 id,
+                reserve: 0,
             })
         } else {
             Err(broken())
@@ -155,12 +188,12 @@ impl Medium {
         self.dir.path()
     }
 
-    /// The free space, in octets.
+    /// The free space that may be used, in octets.
     ///
     /// # Errors
     /// When the file system cannot be queried.
     pub fn free_space(&self) -> Result<u64, Error> {
-        Ok(self.top.free_space()?)
+        Ok(self.top.free_space()?.saturating_sub(self.reserve))
     }
 
     /// A directory below the top, if it exists. Links are not followed, here or above it.

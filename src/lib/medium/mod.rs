@@ -7,7 +7,9 @@ pub mod names; // files on a medium, and what their names say
 mod event; // what happens in an exchange
 pub mod layout; // a medium: made, opened, written to
 pub mod walk; // what is on a medium
+pub mod taken; // that cargo went over the network
 pub mod hints; // that cargo has arrived
+pub mod passing; // what goes over the network, without keys
 pub mod import; // from a medium into the spool
 pub mod export; // from the spool onto a medium
 pub mod courier; // from medium to medium, without keys
@@ -24,6 +26,8 @@ pub use hints::Hint;
 pub use import::Importer;
 pub use layout::Medium;
 pub use names::MediumFile;
+pub use passing::{PassingMessage, WaitingCargo};
+pub use taken::TakenMark;
 pub use walk::UnexpectedFiles;
 
 /// The reason why something cannot be exchanged with a medium.

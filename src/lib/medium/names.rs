@@ -22,7 +22,7 @@ use crate::ramf::{Kind, limits};
 use crate::verify::{self, Policy, Verdict};
 
 /// The directories of a medium.
-pub(super) const FOLDERS: [&str; 4] = ["cargo", "cca", "got", "tmp"];
+pub(super) const FOLDERS: [&str; 5] = ["cargo", "cca", "got", "taken", "tmp"];
 
 /// A file on a medium, as its name describes it; nothing is verified yet.
 #[derive(Debug, Clone)]

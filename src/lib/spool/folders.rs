@@ -11,3 +11,6 @@ pub(crate) const DELIVERING: &str = "delivering";
 
 /// Notes on what happened to messages, a file for each day.
 pub(crate) const SENT: &str = "sent";
+
+/// The medium for what goes over the network by CogRPC.
+pub(crate) const WIRE: &str = "wire";

@@ -41,7 +41,7 @@ use crate::{disk, node};
 
 pub use access::Access;
 pub use clock::Time;
-pub(crate) use folders::{DELIVERING, SENT, SPOOL, TMP};
+pub(crate) use folders::{DELIVERING, SENT, SPOOL, TMP, WIRE};
 pub use intents::Intents;
 pub(crate) use ledger::FILE as LEDGER;
 pub use name::Name;

@@ -21,7 +21,7 @@ use crate::spool::room::DEFAULT_RESERVE;
 use crate::spool::sent::SentEvent;
 use crate::spool::{
     DELIVERING, Error, HOME, INTERNET, LEDGER, Name, Queue, QueueId, QueueKind, Room, SENT, Spool,
-    TMP, carried, clock, exchanges, hosts,
+    TMP, WIRE, carried, clock, exchanges, hosts,
 };
 use crate::upkeep::check_files::Shape;
 use crate::upkeep::checker::Checker;
@@ -461,6 +461,8 @@ fn shape(parts: &[&str], kind: EntryKind, has_group: bool) -> Option<Shape> {
             _ => false,
         };
         let shape = match *parts {
+            // A medium, which is not trusted either.
+            [WIRE] => return Some(Shape::Elsewhere),
             _ if !has_group => Shape::Dir,
             ["in" | TMP] => Shape::Shared,
             [HOME, _] => Shape::Given,

@@ -3,6 +3,7 @@
 use crate::cms::enveloped_data::Cipher;
 use crate::medium::{Error, ExchangeEvent, Medium};
 use crate::message;
+use crate::pki::NodeId;
 use crate::ramf::fields;
 use crate::receive::ReceiveOptions;
 use crate::spool::carried::Carried;
@@ -20,9 +21,16 @@ pub(super) struct Context<'a> {
     pub cipher: Cipher,
     /// The records of cargo on this medium.
     pub carried: Carried,
+    /// The only next hop of this export; `None` for all of them.
+    pub only: Option<NodeId>,
 }
 
 impl Context<'_> {
+    /// Whether this export is for a next hop.
+    pub(super) fn covers(&self, hop: NodeId) -> bool {
+        self.only.is_none_or(|only| only == hop)
+    }
+
     /// Whether an error may only be due to the clock, which is doubted.
     pub(super) fn is_untimely(&self, error: &Error) -> bool {
         !self.time.is_believed() && error.kind().depends_on_clock()

@@ -87,16 +87,16 @@ impl Context<'_> {
     pub(super) fn survey(&self) -> Result<OnMedium, Error> {
         let mut on_medium = OnMedium::default();
         for record in self.carried.records()? {
-            self.look_at(record, &mut on_medium)?;
+            if self.covers(record.hop) {
+                self.look_at(record, &mut on_medium)?;
+            }
         }
         self.add_acknowledged(&mut on_medium)?;
         Ok(on_medium)
     }
 
     fn look_at(&self, record: Record, on_medium: &mut OnMedium) -> Result<(), Error> {
-        let owner = self.spool.owner();
-        let resend_after = owner.config().resend_after().unwrap_or(RESEND_AFTER);
-        let ends = (record.hop, owner.id());
+        let ends = (record.hop, self.spool.owner().id());
         let found = self.medium.find(Kind::Cargo, ends, record.cargo);
         // Unknown whether it is there. The export to that hop reports the error.
         if let Err(Error::Unreadable(_)) = found {
@@ -114,21 +114,43 @@ impl Context<'_> {
             }
             load => load?,
         };
-        let (Some(file), Some(load)) = (file, load) else {
-            // The cargo is gone, so somebody has taken it or it is lost: its messages may go again.
-            self.carried.forget(&record)?;
-            return Ok(());
+        let Some(load) = load else {
+            return self.forget(&record);
         };
         // Only expired by a believed clock; the drift is allowed for.
         let is_over = self.time.is_believed() && self.options.window.is_after(load.expiry);
+        let Some(file) = file else {
+            // Cargo that is gone was taken or is lost. Of what went over the network a mark tells; what nobody knows of
+            // may go again.
+            let is_taken = self.medium.mark_of(record.hop, &record.cargo)?.is_some();
+            return if is_taken && !is_over {
+                self.count(record, load, on_medium);
+                Ok(())
+            } else {
+                self.forget(&record)
+            };
+        };
         if is_over || !record.is_settled && !self.finish(&file, &load)? {
             self.medium.remove(&file)?;
-            self.carried.forget(&record)?;
-            return Ok(());
+            return self.forget(&record);
         }
         if record.is_settled && self.withdraw(&record, &file, &load, on_medium)? {
             return Ok(());
         }
+        self.count(record, load, on_medium);
+        Ok(())
+    }
+
+    /// Removes the record of a cargo, and the mark that it was taken.
+    pub(super) fn forget(&self, record: &Record) -> Result<(), Error> {
+        self.carried.forget(record)?;
+        self.medium.unmark(record.hop, &record.cargo)
+    }
+
+    /// Counts what is in cargo that its next hop has or will get, and what a killed run left to do with it.
+    fn count(&self, record: Record, load: Load, on_medium: &mut OnMedium) {
+        let config = self.spool.owner().config();
+        let resend_after = config.resend_after().unwrap_or(RESEND_AFTER);
         // A date far in the future came from a wrong clock, so the messages go again.
         if self.time.told.duration_since(load.date).abs() < resend_after {
             let keys = load.names.iter().map(|name| name.identity.key());
@@ -147,7 +169,6 @@ impl Context<'_> {
             unsettled.records.push(record);
             unsettled.answered = unsettled.answered.take().or(cca);
         }
-        Ok(())
     }
 
     /// Completes the consequences of cargo that a killed run wrote. Returns false if the file is

@@ -60,6 +60,34 @@ impl Context<'_> {
         Ok(true)
     }
 
+    /// Removes cargo whatever waits, except what cannot be packed again, and the records of cargo that was taken.
+    ///
+    /// # Errors
+    /// When the spool or the medium cannot be read or changed.
+    pub(super) fn withdraw_all(&self) -> Result<(), Error> {
+        let owner = self.spool.owner();
+        for record in self.carried.records()? {
+            if !self.covers(record.hop) {
+                continue;
+            }
+            let ends = (record.hop, owner.id());
+            let file = self.medium.find(Kind::Cargo, ends, record.cargo)?;
+            if let Some(file) = file
+                && self.medium.mark_of(record.hop, &record.cargo)?.is_none()
+            {
+                let load = self.carried.read(&record)?;
+                let load = load.filter(may_be_packed_again);
+                let Some(load) = load else {
+                    continue;
+                };
+                self.return_acks(record.hop, &load.acks)?;
+                self.medium.remove(&file)?;
+            }
+            self.forget(&record)?;
+        }
+        Ok(())
+    }
+
     /// Puts acknowledgements that were in cargo into the queue for its next hop again.
     fn return_acks(&self, hop: NodeId, acks: &[(Name, Pca)]) -> Result<(), spool::Error> {
         if acks.is_empty() {
@@ -84,23 +112,30 @@ impl Context<'_> {
 
 /// Whether all that is in cargo can be had without it, once its parcels have left their queue.
 fn may_be_withdrawn(load: &Load) -> bool {
-    let (mut parcels, mut acks, mut answers) = (0, 0, 0);
-    for name in &load.names {
-        match name.identity.kind {
-            Kind::Parcel if name.copies.is_none() => parcels += 1,
-            Kind::Pca => acks += 1,
-            Kind::Cca => answers += 1,
-            // Nobody acknowledges a parcel that goes in a number of copies: it left its queue because it is in cargo. A
-            // rotation or deauthorization left its queue, too, and a name alone does not say what was in it.
-            _ => return false,
-        }
-    }
     // Cargo that only acknowledges has nothing that could have gone another way.
-    parcels > 0
-        // An id is missing in the record of an earlier version.
-        && load.acks.len() == acks
+    count(load, Kind::Parcel) > 0
+        && may_be_packed_again(load)
         // The request that it answers is used up, so its acknowledgements might have no other way.
-        && (acks == 0 || answers == 0)
+        && (load.acks.is_empty() || count(load, Kind::Cca) == 0)
+}
+
+/// Whether all that is in cargo waits in a queue, or can be made again.
+fn may_be_packed_again(load: &Load) -> bool {
+    let is_known = |name: &Name| match name.identity.kind {
+        // Nobody acknowledges a parcel that goes in a number of copies: it left its queue because it is in cargo.
+        Kind::Parcel => name.copies.is_none(),
+        Kind::Pca | Kind::Cca => true,
+        // A rotation or deauthorization left its queue, too, and a name alone does not say what was in it.
+        _ => false,
+    };
+    load.names.iter().all(is_known)
+        // An id is missing in the record of an earlier version.
+        && load.acks.len() == count(load, Kind::Pca)
+}
+
+fn count(load: &Load, kind: Kind) -> usize {
+    let names = load.names.iter();
+    names.filter(|name| name.identity.kind == kind).count()
 }
 
 /// Whether other cargo may be removed although this one was not.
