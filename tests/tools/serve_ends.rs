@@ -18,10 +18,88 @@ use crate::online::hub::{
 };
 use crate::online::server::Server;
 use crate::online::{Authority, Resolver};
-use crate::testenv::{Env, HUB, forged, id};
+use crate::testenv::{Env, HUB, NOW, forged, id};
 
 /// Only a fault takes this long.
 const LIMIT: Duration = Duration::from_secs(120);
+
+#[test]
+fn what_a_server_did_is_in_numbers() {
+    let hub = Hub::new();
+    let parcel = hub
+        .env
+        .parcel_with("bob", "alice", b"hello", &["--id", "m1"]);
+    for (octets, status) in [(&parcel[..], 202), (&parcel, 202), (b"x", 400)] {
+        assert_eq!(hub.bring(octets), status);
+    }
+    while !hub.env.path("hub/spool/metrics/serve").exists() {
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    let status = |env: &Env, time: &str, options: &[&str]| {
+        let call = env.relay("status").args(["-N", "hub"]).at(time);
+        let ran = call.args(options).run();
+        (ran.status, ran.text().to_owned())
+    };
+    let line = |text: &str| {
+        let line = text.lines().find(|line| line.starts_with("serve"));
+        line.unwrap_or_else(|| panic!("{text}")).to_owned()
+    };
+    // It runs, though by this clock it has written nothing for long.
+    let late = "2026-03-01T12:01:00Z";
+    let shown = line(&status(&hub.env, late, &[]).1);
+    assert!(shown.contains(", which last said so 1m ago"), "{shown}");
+    let nagios = ["--nagios", "serve=30s:2m"];
+    let (code, text) = status(&hub.env, late, &nagios);
+    assert_eq!(code, 1, "{text}");
+    assert!(
+        text.contains("server ran 1m ago (WARNING) | serve=60s;30;120"),
+        "{text}"
+    );
+
+    hub.server.signal(Signal::TERM);
+    let env = hub.env;
+    assert_eq!(hub.server.ended().status, Some(0));
+    let (_, text) = status(&env, NOW, &["--json"]);
+    let facts: serde_json::Value = serde_json::from_str(&text).unwrap();
+    let counts = &facts["serve"]["counts"];
+    for (what, expected) in [
+        ("connections", 3),
+        ("requests", 3),
+        ("bodies", 3),
+        ("stored", 1),
+        ("repeated", 1),
+        ("refused_malformed", 1),
+        ("octets_in", 2 * parcel.len() + 1),
+        ("connections_open", 0),
+        ("bodies_open", 0),
+        ("bodies_slow", 0),
+        ("failures", 0),
+    ] {
+        assert_eq!(counts[what], expected, "{what}: {counts}");
+    }
+    assert_eq!(facts["serve"]["since"], NOW);
+    let (_, text) = status(&env, NOW, &["--prometheus"]);
+    for sample in [
+        "relay_serve_running 1",
+        "relay_serve_count{what=\"stored\"} 1",
+        "relay_serve_written_timestamp_seconds ",
+    ] {
+        assert!(text.contains(sample), "{sample}: {text}");
+    }
+    let shown = line(&status(&env, late, &[]).1);
+    assert!(shown.contains("not running, last seen 1m ago"), "{shown}");
+    assert!(
+        shown.ends_with("stored 1, collected 0, refused 1"),
+        "{shown}"
+    );
+    // No message is named in it, and relay-check knows it.
+    assert!(!env.text("hub/spool/metrics/serve").contains("m1"));
+    let checked = env.relay("check").args(["-N", "hub"]).run();
+    let mut lines = checked.text().lines();
+    // But for its time, which is of another clock.
+    let said = lines.find(|it| it.contains("metrics") && !it.contains("the clock says"));
+    assert_eq!(said, None);
+}
 
 #[test]
 fn what_is_under_way_when_it_is_told_to_end_is_finished() {

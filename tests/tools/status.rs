@@ -89,6 +89,7 @@ fn an_empty_node_has_numbers_too() {
         "queues",
         "media",
         "hosts",
+        "serve",
         "endings",
         "successors",
         "events_last_day",

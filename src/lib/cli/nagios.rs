@@ -24,6 +24,8 @@ enum Metric {
     Medium,
     /// How long ago any server on the network was reached, in seconds.
     Online,
+    /// How long ago the server of the node said that it runs, in seconds.
+    Serve,
     /// When the next authorization or registration ends, in seconds from now.
     Ends,
     /// Free space, in octets.
@@ -31,12 +33,13 @@ enum Metric {
 }
 
 impl Metric {
-    const ALL: [Self; 7] = [
+    const ALL: [Self; 8] = [
         Self::Oldest,
         Self::Messages,
         Self::Failed,
         Self::Medium,
         Self::Online,
+        Self::Serve,
         Self::Ends,
         Self::Free,
     ];
@@ -48,6 +51,7 @@ impl Metric {
             Self::Failed => "failed",
             Self::Medium => "medium",
             Self::Online => "online",
+            Self::Serve => "serve",
             Self::Ends => "ends",
             Self::Free => "free",
         }
@@ -61,7 +65,7 @@ impl Metric {
     /// Its unit in performance data.
     fn unit(self) -> &'static str {
         match self {
-            Self::Oldest | Self::Medium | Self::Online | Self::Ends => "s",
+            Self::Oldest | Self::Medium | Self::Online | Self::Serve | Self::Ends => "s",
             Self::Messages | Self::Failed => "",
             Self::Free => "B",
         }
@@ -69,7 +73,7 @@ impl Metric {
 
     fn parse(self, text: &str) -> Result<i64, &'static str> {
         match self {
-            Self::Oldest | Self::Medium | Self::Online | Self::Ends => {
+            Self::Oldest | Self::Medium | Self::Online | Self::Serve | Self::Ends => {
                 parse_duration(text).map(|duration| duration.as_secs())
             }
             Self::Messages | Self::Failed => {
@@ -116,6 +120,10 @@ impl Metric {
             Self::Online => {
                 let last = status.last_online();
                 age_of(now, last, "last online", "no server was reached yet")
+            }
+            Self::Serve => {
+                let last = status.serve.as_ref().map(|serve| serve.at);
+                age_of(now, last, "server ran", "no server ran here yet")
             }
             // They are sorted by their ends, those that are missing first.
             Self::Ends => match status.counted_endings().next() {
@@ -371,7 +379,7 @@ mod tests {
             ),
             (
                 "age=1:2",
-                "age=1:2: no such metric; there are oldest, messages, failed, medium, online, ends, free",
+                "age=1:2: no such metric; there are oldest, messages, failed, medium, online, serve, ends, free",
             ),
         ] {
             let error = Threshold::parse(bad).unwrap_err();

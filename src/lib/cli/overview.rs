@@ -7,6 +7,7 @@ use super::tally::{counted, size};
 use crate::node::succession::Succession;
 use crate::spool::QueueId;
 use crate::spool::hosts::HostState;
+use crate::spool::served::{ServeCount, ServeNumbers};
 use crate::upkeep::endings::Ending;
 use crate::upkeep::status::{NodeStatus, QueueNumbers};
 
@@ -38,6 +39,7 @@ pub fn text(status: &NodeStatus) -> String {
         ]);
     }
     rows.extend(host_rows(&status.hosts, now));
+    rows.extend(status.serve.as_ref().map(|serve| serve_row(serve, now)));
     for ending in status.due_endings() {
         rows.push(vec![
             "keys".to_owned(),
@@ -61,6 +63,40 @@ pub fn text(status: &NodeStatus) -> String {
         vec!["clock".to_owned(), text]
     }));
     aligned(&rows)
+}
+
+/// What the server of this node does.
+fn serve_row(numbers: &ServeNumbers, now: Timestamp) -> Vec<String> {
+    let get = |count| numbers.get(count);
+    let refused = [
+        ServeCount::Malformed,
+        ServeCount::Refused,
+        ServeCount::Unregistered,
+        ServeCount::Busy,
+        ServeCount::Full,
+    ];
+    let refused: u64 = refused.into_iter().map(get).sum();
+    let state = if numbers.is_fresh(now) || numbers.is_running {
+        let news = if numbers.is_fresh(now) {
+            String::new()
+        } else {
+            format!(", which last said so {}", ago(now, numbers.at))
+        };
+        let (connections, collections) = (
+            get(ServeCount::OpenConnections),
+            get(ServeCount::OpenCollections),
+        );
+        format!("{connections} connections, {collections} collections{news}")
+    } else {
+        format!("not running, last seen {}", ago(now, numbers.at))
+    };
+    let (stored, collected) = (get(ServeCount::Stored), get(ServeCount::Collected));
+    let since = words(now.duration_since(numbers.since));
+    vec![
+        "serve".to_owned(),
+        state,
+        format!("in {since}: stored {stored}, collected {collected}, refused {refused}"),
+    ]
 }
 
 /// The servers on the network, those that fail first: a node that posts to endpoints meets very many.

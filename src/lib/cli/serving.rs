@@ -27,6 +27,7 @@ use crate::pipeline::mutex::lock;
 use crate::pki::Window;
 use crate::serve::channel::Channel;
 use crate::serve::front::certificate;
+use crate::serve::keeper::counts::KeeperCounts;
 use crate::serve::keeper::policy::{RegistrationPolicy, shortened};
 use crate::serve::keeper::{self, KeeperContext, KeeperEvent};
 use crate::serve::protocol::{FrontTerms, ServeRole, ServeVerdict, ToFront};
@@ -45,6 +46,9 @@ const MAX_PEM: usize = 1 << 20;
 
 /// Files beside connections that the server has open.
 const OTHER_FILES: u64 = 256;
+
+/// How long another server of the node is waited for.
+const LOCK_WITHIN: Duration = Duration::from_millis(300);
 
 /// How long a time that was read is used.
 const CLOCK_FOR: Duration = Duration::from_millis(500);
@@ -90,7 +94,9 @@ pub fn serve(spool: &Spool, options: &ServeOptions, clock: &ClockArgs) -> anyhow
     let owner = spool.owner();
     let role = role_of(owner)?;
     let path = owner.lock_file("serve")?;
-    let Some(_lock) = Lock::try_exclusive(&path)? else {
+    // relay-status may hold it for a moment, to see whether a server does.
+    let mut patience = LOCK_WITHIN;
+    let Some(_lock) = Lock::exclusive_within(&path, &mut patience)? else {
         return Err(Postponed("another relay-serve serves this node".to_owned()).into());
     };
     let shown = shown_certificate(options, role)?;
@@ -177,13 +183,18 @@ fn keep(
         Ok(time)
     };
     let log = ServeLog::default();
+    let now = || time().map(|(time, _)| time.told);
+    let counts = KeeperCounts::new(now()?);
     let context = KeeperContext {
         spool,
         role,
         registration,
         clock: &time,
         stops,
-        report: &|event| log.tell(owner, event),
+        report: &|event| {
+            counts.note(&event);
+            log.tell(owner, event);
+        },
         route: &|ends: &AtomicBool, routed: &dyn Fn()| {
             let goes_on = || !ends.load(Ordering::Relaxed) && !stops.load(Ordering::Relaxed);
             let arrivals = ArrivalRouter {
@@ -202,10 +213,16 @@ fn keep(
             let _ = arrivals.run();
         },
     };
-    keeper::run(&context, channel, &mut |channel| {
-        if reloads.swap(false, Ordering::Relaxed) {
-            reload(channel, options, role);
-        }
+    let ends = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| counts.write(spool, &now, &ends, &|error| log.failed(&error.into())));
+        let kept = keeper::run(&context, channel, &mut |channel| {
+            if reloads.swap(false, Ordering::Relaxed) {
+                reload(channel, options, role);
+            }
+        });
+        ends.store(true, Ordering::Relaxed);
+        kept
     })?;
     Ok(())
 }

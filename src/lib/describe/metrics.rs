@@ -9,6 +9,7 @@ use jiff::Timestamp;
 use crate::message::file_name::is_harmful;
 use crate::spool::QueueId;
 use crate::spool::sent::SentEvent;
+use crate::spool::served::ServeCount;
 use crate::upkeep::status::{NodeStatus, QueueNumbers};
 
 /// Maximum number of values of a label that others choose: each is a time series, which a server
@@ -30,6 +31,7 @@ pub fn metrics(status: &NodeStatus) -> String {
     );
     media(&mut metrics, status);
     hosts(&mut metrics, status);
+    serve(&mut metrics, status);
     endings(&mut metrics, status);
     metrics.gauge(
         "relay_successors_waiting",
@@ -160,6 +162,38 @@ fn hosts(metrics: &mut Metrics, status: &NodeStatus) {
         "relay_host_failures",
         "How often a server on the network failed since then.",
         failures,
+    );
+}
+
+/// What the server did. The counts since its start begin anew with it, which its start tells.
+fn serve(metrics: &mut Metrics, status: &NodeStatus) {
+    let Some(numbers) = &status.serve else {
+        return;
+    };
+    let one = |value| [(labels(&[]), value)];
+    metrics.gauge(
+        "relay_serve_running",
+        "Whether relay-serve runs.",
+        one(i64::from(numbers.is_running)),
+    );
+    metrics.gauge(
+        "relay_serve_start_timestamp_seconds",
+        "When relay-serve was started.",
+        one(numbers.since.as_second()),
+    );
+    metrics.gauge(
+        "relay_serve_written_timestamp_seconds",
+        "When relay-serve last wrote its numbers.",
+        one(numbers.at.as_second()),
+    );
+    let counts = ServeCount::ALL.iter().map(|count| {
+        let labels = labels(&[("what", count.word())]);
+        (labels, integer(numbers.get(*count)))
+    });
+    metrics.gauge(
+        "relay_serve_count",
+        "What relay-serve counted since its start, or what is open now.",
+        counts,
     );
 }
 

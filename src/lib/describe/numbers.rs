@@ -4,6 +4,7 @@ use serde_json::{Map, Value, json};
 
 use super::VERSION;
 use crate::spool::sent::SentEvent;
+use crate::spool::served::ServeNumbers;
 use crate::upkeep::status::{NodeStatus, QueueNumbers};
 
 /// The numbers of a node and its spool.
@@ -55,6 +56,7 @@ pub fn numbers(status: &NodeStatus) -> Value {
         "queues": status.queues.iter().map(queue).collect::<Vec<_>>(),
         "media": media.collect::<Vec<_>>(),
         "hosts": hosts.collect::<Vec<_>>(),
+        "serve": status.serve.as_ref().map(serve),
         "endings": endings.collect::<Vec<_>>(),
         "successors": successors.collect::<Vec<_>>(),
         "events_last_day": events,
@@ -71,5 +73,19 @@ fn queue(queue: &QueueNumbers) -> Value {
         "size": queue.octets,
         "oldest": queue.oldest.map(|at| at.to_string()),
         "next_expiry": queue.next_expiry.map(|at| at.to_string()),
+    })
+}
+
+fn serve(numbers: &ServeNumbers) -> Value {
+    let oldest = numbers.oldest.iter();
+    let oldest: Map<String, Value> = oldest
+        .map(|(node, at)| (node.to_string(), at.to_string().into()))
+        .collect();
+    json!({
+        "running": numbers.is_running,
+        "since": numbers.since.to_string(),
+        "written": numbers.at.to_string(),
+        "counts": numbers.counts(),
+        "oldest": oldest,
     })
 }

@@ -237,6 +237,16 @@ pub struct FrontCounts {
     pub requests: u64,
     /// Collections that are open.
     pub collections: u64,
+    /// Collections that began.
+    pub sessions: u64,
+    /// Parcels that are received.
+    pub bodies_open: u64,
+    /// Parcels that were received whole.
+    pub bodies: u64,
+    /// Parcels that did not come whole, or were too long.
+    pub bodies_broken: u64,
+    /// Parcels that came too slowly, or had to make room.
+    pub bodies_slow: u64,
     /// Octets of bodies that came.
     pub octets_in: u64,
     /// Octets of parcels that were sent.

@@ -24,6 +24,7 @@ pub mod state; // what became of one of them
 pub mod carried; // what was written onto which medium
 pub mod exchanges; // when each medium was here last
 pub mod hosts; // what is known of servers on the network
+pub mod served; // what relay-serve did since its start
 pub mod arrival; // whether a message is known, and what follows from it
 pub mod precedent; // what a message that is put here may replace
 pub mod admission; // whether a parcel may enter, and its file

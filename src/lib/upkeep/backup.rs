@@ -16,7 +16,7 @@ use crate::disk::copy::{CopyTotals, TreeCopy};
 use crate::disk::tree::{self, EntryKind};
 use crate::disk::{self, FileRole, Lock};
 use crate::node::{Directory, Error, endpoints};
-use crate::spool::{self, hosts};
+use crate::spool::{self, hosts, served};
 
 /// Directories of a node that are not in a backup: locks do not outlive a run.
 const LOCKS: &str = "lock";
@@ -259,9 +259,10 @@ fn is_temporary(path: &Path) -> bool {
     path.ends_with(Path::new(spool::SPOOL).join(spool::TMP))
 }
 
-/// Whether it is the ledger of a spool, or what it knows of servers: both are of no use elsewhere or later.
+/// Whether it is the ledger of a spool, what it knows of servers, or what its own server did: all are of no use elsewhere
+/// or later.
 fn is_left_out(path: &Path) -> bool {
-    let mut names = [spool::LEDGER, hosts::FOLDER].into_iter();
+    let mut names = [spool::LEDGER, hosts::FOLDER, served::FOLDER].into_iter();
     names.any(|name| path.ends_with(Path::new(spool::SPOOL).join(name)))
 }
 

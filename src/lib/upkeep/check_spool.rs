@@ -21,7 +21,7 @@ use crate::spool::room::DEFAULT_RESERVE;
 use crate::spool::sent::SentEvent;
 use crate::spool::{
     DELIVERING, Error, HOME, INTERNET, LEDGER, Name, Queue, QueueId, QueueKind, Room, SENT, Spool,
-    TMP, WIRE, carried, clock, exchanges, hosts,
+    TMP, WIRE, carried, clock, exchanges, hosts, served,
 };
 use crate::upkeep::check_files::Shape;
 use crate::upkeep::checker::Checker;
@@ -452,6 +452,7 @@ fn shape(parts: &[&str], kind: EntryKind, has_group: bool) -> Option<Shape> {
             carried::FOLDER,
             DELIVERING,
             hosts::FOLDER,
+            served::FOLDER,
         ];
         let is_ours = match *parts {
             [name] => is_folder(name) || others.contains(&name),
@@ -477,6 +478,7 @@ fn shape(parts: &[&str], kind: EntryKind, has_group: bool) -> Option<Shape> {
         ["failed", name] => is_message(name.strip_suffix(WHY).unwrap_or(name)),
         [SENT, day] => end_of_day(day).is_some(),
         [hosts::FOLDER, name] => hosts::is_named(name),
+        [served::FOLDER, name] => name == served::FILE,
         [DELIVERING, queue] => queue == "in" || is_node(queue),
         [carried::FOLDER, _, name] => name == exchanges::LAST || carried::is_record(name),
         [folder, _, name] => is_folder(folder) && is_message(name),

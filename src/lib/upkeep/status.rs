@@ -19,6 +19,7 @@ use crate::spool::exchanges::Exchange;
 use crate::spool::hosts::HostState;
 use crate::spool::room::DEFAULT_RESERVE;
 use crate::spool::sent::SentEvent;
+use crate::spool::served::ServeNumbers;
 use crate::spool::{Error, INTERNET, QueueId, QueueKind, Spool};
 
 /// The time over which events are counted.
@@ -77,6 +78,8 @@ pub struct NodeStatus {
     pub media: Vec<(String, Exchange)>,
     /// What is known of each server on the network that was tried and is used, by its address.
     pub hosts: Vec<HostState>,
+    /// What the server of the node did since its start; `None` if none ever ran.
+    pub serve: Option<ServeNumbers>,
     /// The authorizations and registrations that people renew.
     pub endings: Vec<Ending>,
     /// The peers of which a node claims to be the successor, while no person has confirmed one.
@@ -115,6 +118,7 @@ impl NodeStatus {
             queues: gathering.queues(),
             media: gathering.media(),
             hosts: gathering.hosts(),
+            serve: gathering.read(top, spool.serve_numbers(now)).flatten(),
             endings: gathering.endings(root),
             successions: gathering.successions(root),
             events: gathering.read(top, events).unwrap_or_default(),

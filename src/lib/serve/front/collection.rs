@@ -106,6 +106,7 @@ pub(super) async fn upgrade(
         .max_message_size(MAX_FRAME)
         .on_upgrade(move |mut socket| async move {
             state.collections.fetch_add(1, Ordering::Relaxed);
+            state.sessions.fetch_add(1, Ordering::Relaxed);
             let end = if is_of_browser {
                 Some((POLICY, "no browsers".to_owned()))
             } else {

@@ -82,6 +82,11 @@ pub fn run(socket: OwnedFd) -> Result<(), Error> {
             refused: AtomicU64::new(0),
             answered: AtomicU64::new(0),
             collections: AtomicU64::new(0),
+            sessions: AtomicU64::new(0),
+            bodies_open: AtomicU64::new(0),
+            bodies: AtomicU64::new(0),
+            bodies_broken: AtomicU64::new(0),
+            bodies_slow: AtomicU64::new(0),
             octets_in: AtomicU64::new(0),
             octets_out: AtomicU64::new(0),
         });

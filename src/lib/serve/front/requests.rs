@@ -200,11 +200,13 @@ async fn parcel(
         return answers::of_body_error(BodyError::NoPlace, most, headers);
     };
     let is_long = announced.is_none_or(|len| len > MAX_INLINE as u64);
+    let counted = CountedBody::new(state);
     let received = if is_long {
         long_parcel(state, route, body, announced.unwrap_or(most)).await
     } else {
         short_parcel(state, route, body).await
     };
+    counted.ended(received.as_ref().err());
     match received {
         Ok((verdict, node)) => {
             if let Some(node) = node {
@@ -213,6 +215,33 @@ async fn parcel(
             answers::of_verdict(&verdict, style, headers)
         }
         Err(error) => answers::of_body_error(error, most, headers),
+    }
+}
+
+/// A parcel that is received, as it is counted.
+struct CountedBody<'a>(&'a FrontState);
+
+impl<'a> CountedBody<'a> {
+    fn new(state: &'a FrontState) -> Self {
+        state.bodies_open.fetch_add(1, Ordering::Relaxed);
+        Self(state)
+    }
+
+    fn ended(self, error: Option<&BodyError>) {
+        let count = match error {
+            None => return, // counted with its octets
+            Some(BodyError::TooSlow | BodyError::NoPlace) => &self.0.bodies_slow,
+            Some(BodyError::TooLong | BodyError::Broken | BodyError::NotWritten) => {
+                &self.0.bodies_broken
+            }
+        };
+        count.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+impl Drop for CountedBody<'_> {
+    fn drop(&mut self) {
+        self.0.bodies_open.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -245,7 +274,7 @@ async fn short_parcel(
     }));
     let sink = BodySink::Memory(&mut octets);
     let len = bodies::receive(body, MAX_INLINE as u64, sink, &AtomicU64::new(0)).await?;
-    state.octets_in.fetch_add(len, Ordering::Relaxed);
+    state.came(len);
     let call = state.keeper.new_call();
     Ok(verdict(state, call, ToKeeper::Parcel { call, route }, octets).await)
 }
@@ -275,7 +304,7 @@ async fn long_parcel(
         call: Some(call),
     };
     let received = place.receive(body, len, &mut file).await?;
-    state.octets_in.fetch_add(received, Ordering::Relaxed);
+    state.came(received);
     room.used();
     Ok(verdict(state, call, ToKeeper::Parcel { call, route }, Vec::new()).await)
 }

@@ -41,6 +41,11 @@ pub(super) struct FrontState {
     pub(super) refused: AtomicU64,
     pub(super) answered: AtomicU64,
     pub(super) collections: AtomicU64,
+    pub(super) sessions: AtomicU64,
+    pub(super) bodies_open: AtomicU64,
+    pub(super) bodies: AtomicU64,
+    pub(super) bodies_broken: AtomicU64,
+    pub(super) bodies_slow: AtomicU64,
     pub(super) octets_in: AtomicU64,
     pub(super) octets_out: AtomicU64,
 }
@@ -51,6 +56,12 @@ impl FrontState {
         lock(&self.under_way).clone()
     }
 
+    /// A body of this length, in octets, came whole.
+    pub(super) fn came(&self, len: u64) {
+        self.bodies.fetch_add(1, Ordering::Relaxed);
+        self.octets_in.fetch_add(len, Ordering::Relaxed);
+    }
+
     pub(super) fn counts(&self) -> FrontCounts {
         let get = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         FrontCounts {
@@ -59,6 +70,11 @@ impl FrontState {
             refused: get(&self.refused),
             requests: get(&self.answered),
             collections: get(&self.collections),
+            sessions: get(&self.sessions),
+            bodies_open: get(&self.bodies_open),
+            bodies: get(&self.bodies),
+            bodies_broken: get(&self.bodies_broken),
+            bodies_slow: get(&self.bodies_slow),
             octets_in: get(&self.octets_in),
             octets_out: get(&self.octets_out),
         }

@@ -6,6 +6,7 @@ mod judge; // which parcels and nodes are welcome
 mod mailboxes; // how full they are
 pub mod policy; // who may be registered
 mod context; // what all of it works with
+pub mod counts; // what it did, in numbers
 mod intake; // parcels, into the spool
 mod desk; // registrations
 mod collections; // parcels, out of the spool
