@@ -398,3 +398,31 @@ fn an_endpoint_takes_its_own_parcels_alone() {
         .ok()
         .stdout("hello");
 }
+
+#[test]
+fn a_registered_node_sends_so_much_to_other_servers_in_a_day() {
+    let env = nodes();
+    let config = env.text("hub/config");
+    env.write("hub/config", format!("{config}foreign-quota = 2\n"));
+    env.write("hub/routes", "@elsewhere.example.org peer:gateway\n");
+    let hub = Hub::of(env);
+    let parcel = hub.env.parcel("bob", "alice", b"x");
+    let abroad = |message_id: &str| {
+        forged(&parcel, "bob", |forgery| {
+            forgery.fields.id = message_id.to_owned();
+            forgery.fields.address = Some("elsewhere.example.org".parse().unwrap());
+        })
+    };
+    assert_eq!(hub.deliver("mallory", &abroad("a")), 202);
+    // One that was here before is not counted.
+    assert_eq!(hub.deliver("mallory", &abroad("a")), 202);
+    assert_eq!(hub.deliver("mallory", &abroad("b")), 202);
+    let full = hub.try_deliver("mallory", &abroad("c")).unwrap();
+    assert_eq!(
+        (full.status(), full.header("retry-after")),
+        (507, Some("600"))
+    );
+    // What stays here goes on.
+    assert_eq!(hub.deliver("mallory", &parcel), 202);
+    assert_eq!(hub.server.errors(), Vec::<String>::new());
+}

@@ -6,9 +6,10 @@ use std::net::TcpStream;
 use jiff::{SignedDuration, Timestamp};
 use relaynet::message::registration::RegistrationRequest;
 use relaynet::message::{Object, Registration};
+use rustix::process::Signal;
 
 use crate::online::client::{Answered, answer, request};
-use crate::online::hub::{HOST, Hub, nodes, post};
+use crate::online::hub::{HOST, Hub, ONCE, Seen, next, nodes, post, serve};
 use crate::online::objects;
 use crate::online::server::Server;
 use crate::testenv::{Env, HUB, NOW, id, identity, sha256};
@@ -188,6 +189,53 @@ fn an_address_begins_ten_registrations_an_hour() {
         through_proxy(&server, [127, 0, 0, 1], &octets).status(),
         200
     );
+}
+
+#[test]
+fn a_gateway_has_as_many_peers_as_it_may() {
+    let hub = Hub::of(with_policy("open\nmax-peers = 3"));
+    assert_eq!(both(&hub, "carol"), (200, 200));
+    let full = promised(&hub, "bob");
+    assert_eq!(
+        (full.status(), full.header("retry-after")),
+        (507, Some("600"))
+    );
+    // Who is registered renews that.
+    assert_eq!(both(&hub, "carol"), (200, 200));
+    assert_eq!(both(&hub, "mallory"), (200, 200));
+}
+
+#[test]
+fn who_registered_and_signs_nothing_in_a_day_is_dropped() {
+    let hub = Hub::of(with_policy("open"));
+    for node in ["carol", "alice", "mallory"] {
+        assert_eq!(both(&hub, node), (200, 200));
+    }
+    let untried = |env: &Env, node: &str| env.path(format!("hub/peers/{}/untried", id(node)));
+    // Mallory was registered by a person; alice signs a number.
+    assert!(untried(&hub.env, "carol").exists() && untried(&hub.env, "alice").exists());
+    assert!(!untried(&hub.env, "mallory").exists());
+    let mut socket = hub.collecting("alice", &[ONCE]);
+    assert_eq!(next(&mut socket), Seen::Close(1000));
+    assert!(!untried(&hub.env, "alice").exists());
+    hub.server.signal(Signal::TERM);
+    let (env, ended) = (hub.env, hub.server.ended());
+    assert_eq!((ended.status, ended.errors()), (Some(0), vec![]));
+    for (time, is_there) in [
+        ("2026-03-02T11:59:59Z", true),
+        ("2026-03-02T12:00:00Z", false),
+    ] {
+        let server = Server::start(serve(&env).at(time));
+        if !is_there {
+            server.wait_for(&format!("event=dropped node={}", id("carol")), 1);
+        }
+        server.wait_for("event=serving", 1);
+        server.signal(Signal::TERM);
+        assert_eq!(server.ended().status, Some(0));
+        let peer = |node: &str| env.path(format!("hub/peers/{}", id(node))).exists();
+        assert_eq!(peer("carol"), is_there, "{time}");
+        assert!(peer("alice") && peer("mallory"), "{time}");
+    }
 }
 
 #[test]

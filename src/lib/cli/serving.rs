@@ -436,6 +436,7 @@ impl ServeLog {
                 let [node, until] = &facts;
                 report::event("registered", &[(node.0, &node.1), (until.0, &until.1)]);
             }
+            KeeperEvent::Dropped(id) => report::event("dropped", &[("node", &id.to_string())]),
             KeeperEvent::Collected { name, id, by } => {
                 let to = name.identity.recipient.to_string();
                 let facts = [("id", id.as_str()), ("to", &to), ("by", &node.label_of(by))];

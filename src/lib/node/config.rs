@@ -12,7 +12,7 @@ use crate::disk::Group;
 use crate::ramf::{InternetAddress, limits};
 
 /// Every setting except `clock`, in the order in which they are written.
-pub const KEYS: [&str; 19] = [
+pub const KEYS: [&str; 21] = [
     "type",
     "address",
     "group",
@@ -32,6 +32,8 @@ pub const KEYS: [&str; 19] = [
     "online-max-size",
     "online-when",
     "registration",
+    "max-peers",
+    "foreign-quota",
 ];
 
 /// The setting of which there may be several: resolvers, the first to be asked first.
@@ -340,6 +342,18 @@ impl Config {
             .unwrap_or_default()
     }
 
+    /// The most peers that the node may have for a new one to be registered online, if bounded.
+    #[must_use]
+    pub fn max_peers(&self) -> Option<u64> {
+        self.get("max-peers").and_then(parse_count)
+    }
+
+    /// How many messages a registered node may send to other servers in a day, if bounded.
+    #[must_use]
+    pub fn foreign_quota(&self) -> Option<u64> {
+        self.get("foreign-quota").and_then(parse_count)
+    }
+
     /// Whether programs that change this node accept `--now`; only for tests.
     #[must_use]
     pub fn allows_test_clock(&self) -> bool {
@@ -374,6 +388,8 @@ fn check(key: &str, value: &str) -> Result<(), Error> {
         "session-grace" => duration(SignedDuration::from_hours(180 * 24)),
         "resend-after" => duration(SignedDuration::from_hours(365 * 24)),
         "quota" | "reserve" | "online-max-size" => size(),
+        "max-peers" | "foreign-quota" if parse_count(value).is_some() => Ok(()),
+        "max-peers" | "foreign-quota" => Err(problem(key, "not a number")),
         "log" if value == "stderr" || syslog_socket(value).is_some() => Ok(()),
         "log" => Err(problem(key, "neither stderr, syslog nor syslog:PATH")),
         RESOLVER if is_url(value, "https://") => Ok(()),
@@ -393,6 +409,12 @@ fn check(key: &str, value: &str) -> Result<(), Error> {
         CLOCK => Err(problem(key, "neither system nor test")),
         _ => Err(problem(key, "no such setting")),
     }
+}
+
+/// A number of things, in decimal digits alone.
+fn parse_count(value: &str) -> Option<u64> {
+    let is_number = value.bytes().all(|octet| octet.is_ascii_digit());
+    value.parse().ok().filter(|_| is_number)
 }
 
 /// Whether a value looks like a URL of this scheme; who uses it parses it.

@@ -64,6 +64,7 @@ pub fn give(
     // From here on, files of the node are stored, so everything that may be refused comes before.
     node.pin_identity(key)?;
     node.expect_mail(key.id(), true)?;
+    node.note_tried(key.id())?;
     node.adopt_unknown_sender(key, &Window::new(options.now, SignedDuration::ZERO))?;
     // Only gateways send cargo and CCAs to this node, which are sealed to that key.
     let session_key = match node_type {

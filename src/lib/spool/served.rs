@@ -73,6 +73,7 @@ serve_counts! {
     Looped = "loop", "Parcels that came round too often.";
     Collected = "collected", "Parcels that registered nodes collected.";
     Registered = "registered", "Nodes that were registered, or renewed that.";
+    Dropped = "dropped", "Nodes that were forgotten, since they signed nothing in a day.";
     Malformed = "refused_malformed", "What could not be parsed.";
     Refused = "refused_for_good", "What was refused for good.";
     Unregistered = "refused_unregistered", "What was not of a registered node.";

@@ -227,6 +227,7 @@ pub(super) fn shape_in_node(parts: &[&str], kind: EntryKind, has_group: bool) ->
             "session.pem",
             marks::COMPARED,
             marks::EXPECT_NONE,
+            marks::UNTRIED,
             pinned_host::FILE,
             succession::CONFIRMED,
             predecessor::NOTICE,

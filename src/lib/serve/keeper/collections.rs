@@ -310,6 +310,7 @@ impl<'a> Collections<'a> {
             self.outbox.tell(&ToFront::CollectionOpen { session, node });
         }
         for node in nodes {
+            self.intake.has_signed(node);
             self.end_oldest(node);
         }
         Ok(())

@@ -44,6 +44,8 @@ pub enum KeeperEvent {
         /// Until when.
         until: Timestamp,
     },
+    /// A node that had registered was forgotten, since it signed nothing.
+    Dropped(NodeId),
     /// A registered node has collected a parcel.
     Collected {
         /// Its name in the queue.

@@ -62,6 +62,7 @@ impl KeeperCounts {
                 numbers.add(count);
             }
             KeeperEvent::Registered { .. } => numbers.add(ServeCount::Registered),
+            KeeperEvent::Dropped(_) => numbers.add(ServeCount::Dropped),
             KeeperEvent::Collected { .. } => numbers.add(ServeCount::Collected),
             KeeperEvent::Failed(_) => numbers.add(ServeCount::Failures),
         }

@@ -6,6 +6,7 @@ use std::time::Instant;
 use jiff::SignedDuration;
 
 use super::context::{KeeperContext, KeeperEvent, Outbox};
+use super::newcomers::Newcomers;
 use super::policy::{RegistrationFlow, RegistrationPolicy};
 use crate::asn1::hex;
 use crate::binding::server::is_private;
@@ -49,15 +50,21 @@ pub(super) enum DeskCall {
 pub(super) struct Desk<'a> {
     context: &'a KeeperContext<'a>,
     outbox: &'a Outbox<'a>,
+    newcomers: &'a Newcomers<'a>,
     flow: RegistrationFlow,
 }
 
 impl<'a> Desk<'a> {
     /// Registers nodes by the policy of the context.
-    pub(super) fn new(context: &'a KeeperContext<'a>, outbox: &'a Outbox<'a>) -> Self {
+    pub(super) fn new(
+        context: &'a KeeperContext<'a>,
+        outbox: &'a Outbox<'a>,
+        newcomers: &'a Newcomers<'a>,
+    ) -> Self {
         Self {
             context,
             outbox,
+            newcomers,
             flow: RegistrationFlow::default(),
         }
     }
@@ -93,14 +100,14 @@ impl<'a> Desk<'a> {
         self.context.failed(error, "it cannot be done now")
     }
 
-    /// Whether this gateway would register a node that asks from this address.
+    /// Whether a node is registered: it renews its registration, whatever the policy and the limits for others are.
+    fn is_registered(&self, node: NodeId) -> Result<bool, ServeVerdict> {
+        let known = registrations::is_registered(self.context.spool.owner(), node);
+        known.map_err(|error| self.failed(error.into()))
+    }
+
+    /// Whether this gateway would register a new node that asks from this address.
     fn admits(&self, node: NodeId, peer: IpAddr) -> Result<(), ServeVerdict> {
-        let owner = self.context.spool.owner();
-        let known = registrations::is_registered(owner, node);
-        // A node that is registered renews its registration, whatever the policy for others is.
-        if known.map_err(|error| self.failed(error.into()))? {
-            return Ok(());
-        }
         let is_welcome = match &self.context.registration {
             RegistrationPolicy::Closed => false,
             RegistrationPolicy::Known(known) => {
@@ -110,12 +117,21 @@ impl<'a> Desk<'a> {
             RegistrationPolicy::Local => is_private(peer),
             RegistrationPolicy::Open => true,
         };
-        if is_welcome {
-            Ok(())
-        } else {
+        if !is_welcome {
             let text = "this gateway does not register this node".to_owned();
-            Err(ServeVerdict::Refused(text))
+            return Err(ServeVerdict::Refused(text));
         }
+        let owner = self.context.spool.owner();
+        let Some(most) = owner.config().max_peers() else {
+            return Ok(());
+        };
+        let count = owner.count_peers();
+        let count = count.map_err(|error| self.failed(error.into()))?;
+        if count as u64 >= most {
+            let text = "this gateway has as many nodes as it may".to_owned();
+            return Err(ServeVerdict::Full(text));
+        }
+        Ok(())
     }
 
     /// A registration has dates, which a clock that may be wrong would make wrong for months.
@@ -132,15 +148,13 @@ impl<'a> Desk<'a> {
         let node = parse_digest(digest).ok_or_else(|| {
             ServeVerdict::Malformed("it is not a SHA-256 in 64 hexadecimal digits".to_owned())
         })?;
-        let owner = self.context.spool.owner();
-        let known = registrations::is_registered(owner, node);
-        // A flood of new ones keeps no node from renewing its registration.
-        if !known.map_err(|error| self.failed(error.into()))?
-            && !self.flow.admits(peer, Instant::now())
-        {
-            return Err(ServeVerdict::Busy("too many registrations".to_owned()));
+        if !self.is_registered(node)? {
+            // A flood of new ones keeps no node from renewing its registration.
+            if !self.flow.admits(peer, Instant::now()) {
+                return Err(ServeVerdict::Busy("too many registrations".to_owned()));
+            }
+            self.admits(node, peer)?;
         }
-        self.admits(node, peer)?;
         self.check_clock()?;
         let owner = self.context.spool.owner();
         let signed = (self.context.clock)().and_then(|(time, _)| {
@@ -169,7 +183,9 @@ impl<'a> Desk<'a> {
             error => ServeVerdict::Malformed(error.to_string()),
         })?;
         let id = request.node.id();
-        self.admits(id, peer)?;
+        if !self.is_registered(id)? {
+            self.admits(id, peer)?;
+        }
         self.check_clock()?;
         let given = self.give(&request, time.told);
         let given = given.map_err(|error| self.failed(error))?;
@@ -190,7 +206,15 @@ impl<'a> Desk<'a> {
             valid_for: issuance::MAX_LIFE,
             node_type: None,
         };
-        Ok(registrations::give(owner, &request.node, &options)?)
+        let id = request.node.id();
+        // A person, or a message, has brought others; nothing of those is dropped.
+        let is_newcomer = matches!(self.context.registration, RegistrationPolicy::Open)
+            && owner.peer(id)?.is_none();
+        let given = registrations::give(owner, &request.node, &options)?;
+        if is_newcomer {
+            self.newcomers.add(id, now)?;
+        }
+        Ok(given)
     }
 
     fn parameters(&self) -> Result<Vec<u8>, ServeVerdict> {

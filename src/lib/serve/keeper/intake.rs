@@ -7,12 +7,15 @@ use std::sync::mpsc::Receiver;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use super::abroad::ForeignCounts;
 use super::context::{KeeperContext, KeeperEvent, Outbox};
 use super::judge::{Judge, WelcomeParcel};
 use super::mailboxes::MailboxCounts;
+use super::newcomers::Newcomers;
 use crate::disk::scratch::Scratch;
 use crate::disk::{FileRole, files};
 use crate::pipeline::mutex::lock;
+use crate::pki::NodeId;
 use crate::ramf::limits::MAX_MESSAGE_LEN;
 use crate::serve::Error;
 use crate::serve::protocol::{CallId, ParcelRoute, ServeVerdict, ToFront};
@@ -59,6 +62,8 @@ pub(super) struct Intake<'a> {
     judge: Mutex<Option<(Instant, Arc<Judge>)>>,
     store: Mutex<ParcelStore<'a>>,
     mailboxes: MailboxCounts<'a>,
+    abroad: ForeignCounts,
+    newcomers: &'a Newcomers<'a>,
 }
 
 struct ParcelStore<'a> {
@@ -77,8 +82,14 @@ struct JudgedParcel {
 
 impl<'a> Intake<'a> {
     /// Takes parcels into the spool of the context.
-    pub(super) fn new(context: &'a KeeperContext<'a>, outbox: &'a Outbox<'a>) -> Self {
+    pub(super) fn new(
+        context: &'a KeeperContext<'a>,
+        outbox: &'a Outbox<'a>,
+        newcomers: &'a Newcomers<'a>,
+    ) -> Self {
         Self {
+            abroad: ForeignCounts::of(context.spool.owner()),
+            newcomers,
             context,
             outbox,
             rooms: Mutex::default(),
@@ -209,6 +220,13 @@ impl<'a> Intake<'a> {
             })
             .collect();
         let stored = self.store(&arrived);
+        let is_new: Vec<bool> = match &stored {
+            Ok(results) => results
+                .iter()
+                .map(|it| matches!(it, Ok(Reception::Stored)))
+                .collect(),
+            Err(_) => Vec::new(),
+        };
         let mut answers = Vec::with_capacity(judged.len());
         match stored {
             Ok(results) => {
@@ -232,6 +250,11 @@ impl<'a> Intake<'a> {
             }
         }
         drop(arrived);
+        let welcome = judged.iter().filter_map(|it| it.verdict.as_ref().ok());
+        let mut is_new = is_new.into_iter();
+        for welcome in welcome {
+            self.settle(welcome, is_new.next().unwrap_or(false));
+        }
         for (it, answer) in judged.drain(..).zip(answers) {
             if it.verdict.is_err() {
                 (self.context.report)(KeeperEvent::Refused {
@@ -269,15 +292,40 @@ impl<'a> Intake<'a> {
         JudgedParcel { call, len, verdict }
     }
 
-    /// Refuses a parcel whose mailbox is full.
+    /// Refuses a parcel whose mailbox is full, or one too many of its node.
     fn fits(&self, welcome: WelcomeParcel, len: usize) -> Result<WelcomeParcel, ServeVerdict> {
-        let Some(next) = welcome.next else {
-            return Ok(welcome);
+        if let Some(next) = welcome.next {
+            match self.mailboxes.admits(next, len) {
+                Ok(true) => {}
+                Ok(false) => return Err(ServeVerdict::Full("the mailbox is full".to_owned())),
+                Err(error) => return Err(self.failed(error)),
+            }
+        }
+        if let Some(node) = welcome.session.filter(|_| welcome.is_foreign) {
+            let (time, _) = (self.context.clock)().map_err(|error| self.failed(error))?;
+            if !self.abroad.admits(node, time.told) {
+                let text = "as many messages as it may have gone to other servers today";
+                return Err(ServeVerdict::Full(text.to_owned()));
+            }
+        }
+        Ok(welcome)
+    }
+
+    /// Takes note of what became of a parcel that was to be stored.
+    fn settle(&self, welcome: &WelcomeParcel, is_stored: bool) {
+        let Some(node) = welcome.session else {
+            return;
         };
-        match self.mailboxes.admits(next, len) {
-            Ok(true) => Ok(welcome),
-            Ok(false) => Err(ServeVerdict::Full("the mailbox is full".to_owned())),
-            Err(error) => Err(self.failed(error)),
+        if welcome.is_foreign && !is_stored {
+            self.abroad.takes_back(node);
+        }
+        self.has_signed(node);
+    }
+
+    /// A registered node has signed something that shows that it is in use.
+    pub(super) fn has_signed(&self, node: NodeId) {
+        if let Err(error) = self.newcomers.signed(node) {
+            self.failed(error.into());
         }
     }
 

@@ -37,6 +37,8 @@ pub(super) struct WelcomeParcel {
     pub session: Option<NodeId>,
     /// The next hop that it will wait for, if any.
     pub next: Option<NodeId>,
+    /// Whether it leaves for another server.
+    pub is_foreign: bool,
 }
 
 impl Judge {
@@ -148,11 +150,17 @@ impl Judge {
                     Target::Out(next) => Some(next),
                     _ => None,
                 };
+                let fields = message.fields();
+                let is_foreign = fields.address.is_some()
+                    && fields.address != self.address
+                    && !matches!(way.target, Target::Home(_))
+                    && next != Some(fields.recipient);
                 Ok(WelcomeParcel {
                     item,
                     hop,
                     session,
                     next,
+                    is_foreign,
                 })
             }
             // A deployed gateway gives its Internet gateway all that its endpoints send, also what another of them is
@@ -162,6 +170,7 @@ impl Judge {
                 hop: sender,
                 session,
                 next: session,
+                is_foreign: false,
             }),
             Err(error) => Err(refused(error.kind(), &text_of(&error))),
         }

@@ -6,6 +6,8 @@ mod judge; // which parcels and nodes are welcome
 mod mailboxes; // how full they are
 pub mod policy; // who may be registered
 mod context; // what all of it works with
+mod newcomers; // who has signed nothing yet
+mod abroad; // how much goes to other servers
 pub mod counts; // what it did, in numbers
 mod intake; // parcels, into the spool
 mod desk; // registrations
@@ -23,11 +25,15 @@ use collections::{CollectionCall, Collections};
 use context::Outbox;
 use desk::{Desk, DeskCall};
 use intake::{ArrivedParcel, Intake};
+use newcomers::Newcomers;
 
 pub use context::{KeeperContext, KeeperEvent, Routing};
 
 /// How often it is looked whether the server is to stop.
 const LOOK_EVERY: Duration = Duration::from_millis(250);
+
+/// How often nodes that signed nothing are looked for.
+const DROP_EVERY: Duration = Duration::from_secs(300);
 
 /// How long the front has to end when the server stops, before it is left alone.
 const STOP_WITHIN: Duration = Duration::from_secs(15);
@@ -60,7 +66,8 @@ pub fn run(
     pulse: &mut dyn FnMut(&Channel),
 ) -> Result<(), Error> {
     let outbox = Outbox { channel };
-    let intake = Intake::new(context, &outbox);
+    let newcomers = Newcomers::of(context.spool.owner())?;
+    let intake = Intake::new(context, &outbox, &newcomers);
     let (parcels, arrived) = mpsc::channel();
     let (rooms, asked) = mpsc::channel();
     let (registrations, requested) = mpsc::channel();
@@ -86,13 +93,14 @@ pub fn run(
             }
         });
         scope.spawn(|| {
-            let mut desk = Desk::new(context, &outbox);
+            let mut desk = Desk::new(context, &outbox, &newcomers);
             for call in requested {
                 if desk.answer(call).is_some() {
                     intake.forget();
                 }
             }
         });
+        scope.spawn(|| drop_newcomers(context, &newcomers, &ends));
         let mut sessions = Collections::new(context, &outbox, &intake);
         scope.spawn(move || sessions.work(&collected));
         scope.spawn(|| {
@@ -107,6 +115,32 @@ pub fn run(
         drop(desks);
         listened
     })
+}
+
+/// Forgets nodes that signed nothing in time, until the flag is set.
+fn drop_newcomers(context: &KeeperContext<'_>, newcomers: &Newcomers<'_>, ends: &AtomicBool) {
+    let mut due = Instant::now();
+    while !ends.load(Ordering::Relaxed) {
+        if Instant::now() >= due {
+            due = Instant::now() + DROP_EVERY;
+            let dropped = (context.clock)().and_then(|(time, _)| {
+                // By a clock that is ahead, who registered a moment ago would be old.
+                if !time.is_believed() {
+                    return Ok(Vec::new());
+                }
+                Ok(newcomers.drop_old(time.told)?)
+            });
+            match dropped {
+                Ok(dropped) => {
+                    for node in dropped {
+                        (context.report)(KeeperEvent::Dropped(node));
+                    }
+                }
+                Err(error) => (context.report)(KeeperEvent::Failed(error)),
+            }
+        }
+        std::thread::sleep(LOOK_EVERY);
+    }
 }
 
 /// Hands on what the front says, until it ends.
