@@ -23,6 +23,7 @@ use std::sync::LazyLock;
 use jiff::{SignedDuration, Timestamp};
 use rustix::io::Errno;
 
+use relaynet::binding::cogrpc::FrameError;
 use relaynet::binding::pace::PaceFailure;
 use relaynet::cli::{errors, hints, status};
 use relaynet::crypto::ecdh::Curve;
@@ -137,6 +138,13 @@ static REPORT: LazyLock<Report> = LazyLock::new(|| {
     report.add(medium());
     report.add(binding());
     report.add(serve());
+    // They end calls of gRPC, on either side.
+    report.add(plain([
+        FrameError::Compressed,
+        FrameError::TooLong { found: 2, limit: 1 },
+        FrameError::Truncated,
+        FrameError::Malformed,
+    ]));
     // Inside an error of input and output, from which the binding makes its own.
     let waited = std::time::Duration::from_secs(30);
     report.add(plain([
@@ -1015,6 +1023,37 @@ fn undecided() -> binding::Error {
     }
 }
 
+/// What other floors say of what is stored.
+fn stores() -> Cases<binding::Error> {
+    use binding::Error as E;
+    let mut cases = around(spool(), E::Spool);
+    cases.extend(around(disk(), E::Disk));
+    cases
+}
+
+/// Calls of gRPC that ended otherwise than they should.
+fn calls() -> Cases<binding::Error> {
+    use binding::Error as E;
+    let mut cases = plain([E::Unacknowledged {
+        server: text(),
+        cargoes: 2,
+    }]);
+    for kind in [
+        ErrorKind::Unreachable,
+        ErrorKind::Refused,
+        ErrorKind::Protocol,
+    ] {
+        let error = E::Grpc {
+            server: text(),
+            code: binding::GrpcCode::Internal,
+            text: Some(text()),
+            kind,
+        };
+        cases.push(Case::new(error).note(&kind));
+    }
+    cases
+}
+
 fn unauthenticated() -> impl Iterator<Item = Case<binding::Error>> {
     let kinds = [ErrorKind::Refused, ErrorKind::Protocol].into_iter();
     kinds.map(|kind| {
@@ -1099,13 +1138,13 @@ fn binding() -> Cases<binding::Error> {
     let server = text();
     cases.extend(plain([E::Silent { server, waited }]));
     cases.extend(unauthenticated());
+    cases.extend(calls());
     cases.extend(plain([E::WrongRoutes, E::Loop]));
     cases.extend(around(route(), |cause| E::NotForUs(Box::new(cause))));
     cases.extend(around(route(), |cause| E::Unrouted(Box::new(cause))));
     cases.extend(around(message(), E::Message));
     cases.extend(around(node(), E::Node));
-    cases.extend(around(spool(), E::Spool));
-    cases.extend(around(disk(), E::Disk));
+    cases.extend(stores());
     cases
 }
 

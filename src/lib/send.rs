@@ -245,7 +245,10 @@ fn whole_seconds(at: Timestamp) -> Timestamp {
 }
 
 /// A random UUID as text.
-fn uuid4() -> Result<String, Error> {
+///
+/// # Errors
+/// When the system's random number generator fails.
+pub fn uuid4() -> Result<String, Error> {
     let octets = random::array::<16>().map_err(crate::pki::Error::Crypto)?;
     Ok(uuid(octets))
 }

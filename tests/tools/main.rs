@@ -30,6 +30,8 @@ mod drops;
 mod ends;
 mod export;
 mod extract;
+#[cfg(feature = "online")]
+mod ferry_client;
 mod found;
 mod full;
 mod group;

@@ -2,12 +2,12 @@
 
 use std::fmt;
 use std::io::{self, Read, Write};
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, SocketAddr, TcpStream};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
-use rustls::{ClientConnection, StreamOwned};
+use rustls::{ClientConfig, ClientConnection, StreamOwned};
 
 use super::dial::{dial, families_in_turn, left};
 use super::pace::{LOWEST_RATE, Pace, PaceFailure, WHOLE_AT_ONCE};
@@ -152,23 +152,7 @@ impl Connector {
     /// # Errors
     /// [`Error::NoConnection`], [`Error::Proxy`], [`Error::Certificate`], [`Error::Silent`] or [`Error::Broken`].
     pub fn connect(&self) -> Result<Connection, Error> {
-        let deadline = Instant::now() + self.options.within;
-        let cutoff = &self.options.cutoff;
-        let dial = |targets: &[SocketAddr]| {
-            let socket = dial(targets, deadline, cutoff).and_then(|socket| {
-                let pace = Pace::new(left(deadline)?, WHOLE_AT_ONCE, Instant::now());
-                Ok(PacedSocket::new(socket, pace, cutoff.clone()))
-            });
-            socket.map_err(|cause| self.no_connection(cause))
-        };
-        let socket = match &self.options.proxy {
-            None => {
-                let targets: Vec<SocketAddr> =
-                    self.addresses.iter().map(|it| self.at(*it)).collect();
-                dial(&targets)?
-            }
-            Some(proxy) => self.through(proxy, &dial)?,
-        };
+        let socket = self.socket(Instant::now() + self.options.within)?;
         let peer = socket.socket.peer_addr();
         let stream = match &self.tls {
             None => ConnectionStream::Plain(socket),
@@ -184,6 +168,56 @@ impl Connector {
         let pace = Pace::new(silence, rate, Instant::now());
         connection.paced_mut().set_pace(pace);
         Ok(connection)
+    }
+
+    /// A connection of TCP, directly or through the proxy.
+    fn socket(&self, deadline: Instant) -> Result<PacedSocket, Error> {
+        let cutoff = &self.options.cutoff;
+        let dial = |targets: &[SocketAddr]| {
+            let socket = dial(targets, deadline, cutoff).and_then(|socket| {
+                let pace = Pace::new(left(deadline)?, WHOLE_AT_ONCE, Instant::now());
+                Ok(PacedSocket::new(socket, pace, cutoff.clone()))
+            });
+            socket.map_err(|cause| self.no_connection(cause))
+        };
+        match &self.options.proxy {
+            None => {
+                let targets: Vec<SocketAddr> =
+                    self.addresses.iter().map(|it| self.at(*it)).collect();
+                dial(&targets)
+            }
+            Some(proxy) => self.through(proxy, &dial),
+        }
+    }
+
+    /// A connection of TCP that does not block, for a client that speaks TLS by itself, as [`Connector::tls_of`] says.
+    ///
+    /// # Errors
+    /// [`Error::NoConnection`] or [`Error::Proxy`].
+    pub(super) fn connect_tcp(&self, deadline: Instant) -> Result<TcpStream, Error> {
+        Ok(self.socket(deadline)?.socket)
+    }
+
+    /// How a client speaks TLS with the server for a protocol on top of it.
+    ///
+    /// # Errors
+    /// [`Error::Setting`] for a server without TLS.
+    pub(super) fn tls_of(&self, protocol: &[u8]) -> Result<TlsClient, Error> {
+        let tls = self.tls.as_ref().ok_or_else(|| Error::Setting {
+            what: self.server.to_string(),
+            problem: "this protocol needs TLS".to_owned(),
+        })?;
+        let mut config = ClientConfig::clone(&tls.config);
+        config.alpn_protocols = vec![protocol.to_vec()];
+        Ok(TlsClient {
+            config: Arc::new(config),
+            name: tls.name.clone(),
+        })
+    }
+
+    /// How connections are made.
+    pub(super) fn options(&self) -> &ConnectOptions {
+        &self.options
     }
 
     fn at(&self, address: IpAddr) -> SocketAddr {
@@ -327,23 +361,7 @@ impl Connection {
     /// An error of this connection, as what it says about the server.
     #[must_use]
     pub fn error(&self, cause: io::Error) -> Error {
-        if let Some(error) = of_pace(&self.server.to_string(), &cause) {
-            return error;
-        }
-        if cause.kind() == io::ErrorKind::UnexpectedEof {
-            // rustls explains at length that TLS did not end it.
-            let cause = io::Error::new(cause.kind(), "the server ended it");
-            let server = self.server.to_string();
-            return Error::Broken { server, cause };
-        }
-        let tls = cause.get_ref().and_then(|inner| inner.downcast_ref());
-        match tls {
-            Some(error) => tls::failure(&self.server, error),
-            None => Error::Broken {
-                server: self.server.to_string(),
-                cause,
-            },
-        }
+        of_io(&self.server, cause)
     }
 
     /// Reads what the server still says after writing has failed. Nothing can be read or written as usual afterwards.
@@ -382,6 +400,27 @@ impl Connection {
                 }
             },
         }
+    }
+}
+
+/// An error of a connection, as what it says about the server.
+pub(super) fn of_io(server: &Server, cause: io::Error) -> Error {
+    if let Some(error) = of_pace(&server.to_string(), &cause) {
+        return error;
+    }
+    if cause.kind() == io::ErrorKind::UnexpectedEof {
+        // rustls explains at length that TLS did not end it.
+        let cause = io::Error::new(cause.kind(), "the server ended it");
+        let server = server.to_string();
+        return Error::Broken { server, cause };
+    }
+    let tls = cause.get_ref().and_then(|inner| inner.downcast_ref());
+    match tls {
+        Some(error) => tls::failure(server, error),
+        None => Error::Broken {
+            server: server.to_string(),
+            cause,
+        },
     }
 }
 
@@ -471,7 +510,7 @@ impl fmt::Debug for Connection {
 
 #[cfg(test)]
 mod tests {
-    use std::net::{Ipv4Addr, TcpListener, TcpStream};
+    use std::net::{Ipv4Addr, TcpListener};
     use std::sync::Mutex;
 
     use rustix::net::{AddressFamily, SocketFlags, SocketType};

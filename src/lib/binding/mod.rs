@@ -41,6 +41,7 @@ use std::time::Duration;
 use crate::kind::ErrorKind;
 use crate::{disk, message, node, route, spool};
 
+pub use cogrpc::GrpcCode;
 pub use connect::{ConnectOptions, Connection, Connector, connect};
 pub use http::{Answer, Client, Method, Request};
 pub use network::Network;
@@ -185,6 +186,26 @@ pub enum Error {
         /// How.
         problem: String,
     },
+    /// A call ended with another status than OK.
+    #[error("{server}: {code}{}{}", if text.is_some() { ": " } else { "" }, text.as_deref().unwrap_or_default())]
+    Grpc {
+        /// The server, as `host:port`.
+        server: String,
+        /// The status of gRPC.
+        code: GrpcCode,
+        /// The beginning of its explanation, escaped; `None` if there was none, not even an empty one.
+        text: Option<String>,
+        /// The kind of failure, from the table of outcomes.
+        kind: ErrorKind,
+    },
+    /// A call ended well, and the server did not acknowledge all that it was sent.
+    #[error("{server}: {cargoes} sent and not acknowledged")]
+    Unacknowledged {
+        /// The server, as `host:port`.
+        server: String,
+        /// How many.
+        cargoes: usize,
+    },
     /// The server said that it goes away or failed, and may be asked again.
     #[error("{server}: closed: {code} {reason}")]
     Closed {
@@ -256,6 +277,8 @@ impl Error {
                 | Self::Unauthenticated { .. }
                 | Self::Protocol { .. }
                 | Self::Closed { .. }
+                | Self::Grpc { .. }
+                | Self::Unacknowledged { .. }
         )
     }
 
@@ -274,9 +297,12 @@ impl Error {
             | Self::Broken { .. }
             | Self::Silent { .. }
             | Self::Slow { .. }
-            | Self::Closed { .. } => ErrorKind::Unreachable,
+            | Self::Closed { .. }
+            | Self::Unacknowledged { .. } => ErrorKind::Unreachable,
             Self::NoService { .. } | Self::PrivateAddress { .. } => ErrorKind::Refused,
-            Self::Answer { kind, .. } | Self::Unauthenticated { kind, .. } => *kind,
+            Self::Answer { kind, .. }
+            | Self::Unauthenticated { kind, .. }
+            | Self::Grpc { kind, .. } => *kind,
             Self::Protocol { .. } => ErrorKind::Protocol,
             Self::NoAddress(_) => ErrorKind::UnknownPeer,
             Self::NotForUs(_) => ErrorKind::OtherRecipient,

@@ -17,7 +17,7 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// Octets that may come before one of them is of use to the reader: the largest record of TLS, and what goes with it.
 ///
 /// Those beyond win no time: a server could send empty records for ever.
-const MAX_UNUSED: u64 = 64 << 10;
+pub(super) const MAX_UNUSED: u64 = 64 << 10;
 
 /// Ends all connections that were made with it, once a run is to end and does not wait for answers any more.
 #[derive(Debug, Clone, Default)]
@@ -195,7 +195,7 @@ impl Write for PacedSocket {
 
 /// How many octets were written to a socket that the peer's system has not acknowledged, where this system says so
 /// (`/proc/net/tcp`). The call for it, TIOCOUTQ, is in no safe interface.
-fn octets_to_acknowledge(socket: &TcpStream) -> Option<u64> {
+pub(super) fn octets_to_acknowledge(socket: &TcpStream) -> Option<u64> {
     let inode = rustix::fs::fstat(socket).ok()?.st_ino.to_string();
     ["tcp", "tcp6"].into_iter().find_map(|table| {
         let table = fs::read_to_string(format!("/proc/thread-self/net/{table}")).ok()?;

@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use jiff::fmt::{rfc2822, strtime};
 
 use super::Error;
-use super::cogrpc::GrpcCode;
+use super::GrpcCode;
 use crate::kind::ErrorKind;
 
 /// The longest time that a server's `Retry-After` is obeyed.

@@ -96,6 +96,8 @@ pub(super) fn hint_for_binding(error: &Error) -> Option<String> {
         | Error::Slow { .. }
         | Error::Answer { .. }
         | Error::Protocol { .. }
+        | Error::Grpc { .. }
+        | Error::Unacknowledged { .. }
         | Error::Closed { .. }
         | Error::Message(_)
         | Error::Node(_)

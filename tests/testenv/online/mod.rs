@@ -7,6 +7,7 @@
 #![allow(dead_code, unused_imports)] // each test target uses its part
 
 pub(crate) mod authority; // a certification authority, and certificates of servers
+pub(crate) mod cargo_relay; // a courier or Internet gateway (`CogRPC`)
 pub(crate) mod client; // a plain client, to see what a server does
 pub(crate) mod collecting; // one session of parcel collection, step by step
 pub(crate) mod dns; // DNS messages
@@ -22,6 +23,7 @@ pub(crate) mod site; // nodes with all of these
 pub(crate) mod web; // endpoints' and gateways' web servers (`PoHTTP`)
 
 pub(crate) use authority::Authority;
+pub(crate) use cargo_relay::{CargoRelay, Collects, Delivers};
 pub(crate) use gateway::Gateway;
 pub(crate) use http::{Answer, Fault};
 pub(crate) use resolver::{Mode, Resolver};
