@@ -49,6 +49,9 @@ _relay() {
             relay,export)
                 cmd="relay__subcmd__export"
                 ;;
+            relay,ferry)
+                cmd="relay__subcmd__ferry"
+                ;;
             relay,help)
                 cmd="relay__subcmd__help"
                 ;;
@@ -148,6 +151,9 @@ _relay() {
             relay__subcmd__help,export)
                 cmd="relay__subcmd__help__subcmd__export"
                 ;;
+            relay__subcmd__help,ferry)
+                cmd="relay__subcmd__help__subcmd__ferry"
+                ;;
             relay__subcmd__help,help)
                 cmd="relay__subcmd__help__subcmd__help"
                 ;;
@@ -233,7 +239,7 @@ _relay() {
 
     case "${cmd}" in
         relay)
-            opts="-h -V --help --version ack authorize carry check deliver enroll export import inspect join keygen list online open pack-cargo peers post purge put register request-cargo revoke rotate route seal send serve split status sync unpack-cargo verify help"
+            opts="-h -V --help --version ack authorize carry check deliver enroll export ferry import inspect join keygen list online open pack-cargo peers post purge put register request-cargo revoke rotate route seal send serve split status sync unpack-cargo verify help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -612,8 +618,50 @@ _relay() {
             _relay_complete none 2>/dev/null
             return 0
             ;;
+        relay__subcmd__ferry)
+            opts="-n -q -v -h -V -N --dry-run --if-present --private --json --quiet --verbose --help --version --node --pause --resolver --ca --now --clock-drift"
+            if [[ ${cur} == -* && -z ${ended} ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --node)
+                    _relay_complete dir 2>/dev/null
+                    return 0
+                    ;;
+                -N)
+                    _relay_complete dir 2>/dev/null
+                    return 0
+                    ;;
+                --pause)
+                    _relay_complete none 2>/dev/null
+                    return 0
+                    ;;
+                --resolver)
+                    _relay_complete none 2>/dev/null
+                    return 0
+                    ;;
+                --ca)
+                    _relay_complete file 2>/dev/null
+                    return 0
+                    ;;
+                --now)
+                    _relay_complete none 2>/dev/null
+                    return 0
+                    ;;
+                --clock-drift)
+                    _relay_complete none 2>/dev/null
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            _relay_complete dir 2>/dev/null
+            return 0
+            ;;
         relay__subcmd__help)
-            opts="ack authorize carry check deliver enroll export import inspect join keygen list online open pack-cargo peers post purge put register request-cargo revoke rotate route seal send serve split status sync unpack-cargo verify help"
+            opts="ack authorize carry check deliver enroll export ferry import inspect join keygen list online open pack-cargo peers post purge put register request-cargo revoke rotate route seal send serve split status sync unpack-cargo verify help"
             if [[ ${cur} == -* && -z ${ended} ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -711,6 +759,20 @@ _relay() {
             return 0
             ;;
         relay__subcmd__help__subcmd__export)
+            opts=""
+            if [[ ${cur} == -* && -z ${ended} ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            _relay_complete none 2>/dev/null
+            return 0
+            ;;
+        relay__subcmd__help__subcmd__ferry)
             opts=""
             if [[ ${cur} == -* && -z ${ended} ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )

@@ -1026,7 +1026,8 @@ fn undecided() -> binding::Error {
 /// What other floors say of what is stored.
 fn stores() -> Cases<binding::Error> {
     use binding::Error as E;
-    let mut cases = around(spool(), E::Spool);
+    let mut cases = around(medium(), E::Medium);
+    cases.extend(around(spool(), E::Spool));
     cases.extend(around(disk(), E::Disk));
     cases
 }

@@ -46,6 +46,8 @@ programs! {
     #[cfg(feature = "online")]
     relay_enroll "relay-enroll" "relay-enroll.rs"
     relay_export "relay-export" "relay-export.rs"
+    #[cfg(feature = "online")]
+    relay_ferry "relay-ferry" "relay-ferry.rs"
     relay_import "relay-import" "relay-import.rs"
     relay_inspect "relay-inspect" "relay-inspect.rs"
     relay_join "relay-join" "relay-join.rs"

@@ -31,6 +31,8 @@ mod ends;
 mod export;
 mod extract;
 #[cfg(feature = "online")]
+mod ferry;
+#[cfg(feature = "online")]
 mod ferry_client;
 mod found;
 mod full;

@@ -32,6 +32,7 @@ pub mod outgoing; // what becomes of parcels that servers answer for
 pub mod poweb; // a private node and its gateway
 pub mod pohttp; // a node on the Internet
 pub mod direct; // what waits for nodes on the Internet
+pub mod ferry; // cargo of a medium, taken to servers and fetched from them
 pub mod online; // an exchange with a gateway that can be reached
 
 use std::io;
@@ -39,7 +40,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use crate::kind::ErrorKind;
-use crate::{disk, message, node, route, spool};
+use crate::{disk, medium, message, node, route, spool};
 
 pub use cogrpc::GrpcCode;
 pub use connect::{ConnectOptions, Connection, Connector, connect};
@@ -234,6 +235,9 @@ pub enum Error {
     /// The node cannot be read.
     #[error(transparent)]
     Node(#[from] node::Error),
+    /// A message on a medium is not acceptable, or the medium cannot be read or changed.
+    #[error(transparent)]
+    Medium(#[from] medium::Error),
     /// The spool cannot be read or changed.
     #[error(transparent)]
     Spool(#[from] spool::Error),
@@ -250,6 +254,7 @@ impl Error {
             Self::Message(error) => Some(error),
             Self::Unrouted(error) => Some(&**error),
             Self::Node(error) => Some(error),
+            Self::Medium(error) => Some(error),
             Self::Spool(error) => Some(error),
             Self::Disk(error) => Some(error),
             _ => None,
@@ -310,6 +315,7 @@ impl Error {
             Self::Loop => ErrorKind::Loop,
             Self::Message(error) => error.kind(),
             Self::Node(error) => error.kind(),
+            Self::Medium(error) => error.kind(),
             Self::Spool(error) => error.kind(),
             Self::Disk(error) => error.kind(),
         }

@@ -73,6 +73,8 @@ pub mod gateways; // those that a node goes online with
 #[cfg(feature = "online")]
 pub mod online_when; // whether they are asked now
 #[cfg(feature = "online")]
+pub mod ferrying; // what relay-ferry does
+#[cfg(feature = "online")]
 pub mod posting; // what relay-post does and reports
 #[cfg(feature = "online")]
 pub mod arrivals; // routed while a run goes on

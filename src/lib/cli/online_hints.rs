@@ -101,6 +101,7 @@ pub(super) fn hint_for_binding(error: &Error) -> Option<String> {
         | Error::Closed { .. }
         | Error::Message(_)
         | Error::Node(_)
+        | Error::Medium(_)
         | Error::Spool(_)
         | Error::Disk(_) => None,
     }

@@ -16,7 +16,7 @@ pub use exchange::exchanged;
 pub use facts::{object, peer_session_key};
 pub use numbers::numbers;
 #[cfg(feature = "online")]
-pub use online::{exchanged_online, online_summary, posted};
+pub use online::{exchanged_online, ferried, ferry_summary, online_summary, posted};
 pub use text::to_text;
 pub use transfer::transfer;
 pub use version::VERSION;
