@@ -41,7 +41,7 @@ pub enum Error {
     #[error("the process that speaks with the network has ended")]
     FrontEnded,
     /// The system refuses the restriction of that process.
-    #[error("the system does not restrict access to files: {0}")]
+    #[error("the system does not restrict the process for the network: {0}")]
     Sandbox(String),
     /// The certificate and key that it shows cannot be used.
     #[error("the certificate cannot be used: {problem}")]

@@ -1,21 +1,37 @@
-//! The front opens no files, whatever an attacker makes of it (landlock(7)).
+//! The front opens no files and has no privileges, whatever an attacker makes of it (landlock(7), capabilities(7)).
 
 use landlock::{ABI, Access as _, AccessFs, Ruleset, RulesetAttr as _};
+use rustix::thread::{CapabilitySet, CapabilitySets, set_capabilities};
 
 use crate::serve::Error;
 
-/// Forbids this thread, and those that it makes, to open or change anything in the file system. What is open stays so.
-/// A system that does not know such rules has none.
+/// Gives up what privileges this thread has, and forbids it to open or change anything in the file system; the same goes for
+/// the threads that it makes. What is open stays so. A system that does not know such rules has none.
 ///
 /// # Errors
 /// When the system knows them and refuses.
 pub(super) fn enter() -> Result<(), Error> {
+    give_up_privileges()?;
     Ruleset::default()
         .handle_access(AccessFs::from_all(ABI::V3))
         .and_then(Ruleset::create)
         .and_then(landlock::RulesetCreated::restrict_self)
         .map(drop)
         .map_err(|error| Error::Sandbox(error.to_string()))
+}
+
+/// Without privileges from now on (capabilities(7)): a unit may give `CAP_NET_BIND_SERVICE` to both processes, of which the
+/// keeper alone opens ports.
+fn give_up_privileges() -> Result<(), Error> {
+    let none = CapabilitySet::empty();
+    let sets = CapabilitySets {
+        effective: none,
+        permitted: none,
+        inheritable: none,
+    };
+    // An ambient capability goes with the permitted one.
+    set_capabilities(None, sets)
+        .map_err(|errno| Error::Sandbox(std::io::Error::from(errno).to_string()))
 }
 
 #[cfg(test)]
