@@ -79,7 +79,7 @@ fn a_connection_without_a_head_ends_soon() {
 #[test]
 fn a_body_that_does_not_come_ends() {
     if env::var_os("CI_FULL").is_none() {
-        return; // the limit is 10 s
+        return; // the limit is 30 s
     }
     let hub = Hub::new();
     let parcel = vec![7; 100_000];
@@ -106,7 +106,7 @@ fn a_body_that_does_not_come_ends() {
 #[test]
 fn a_connection_that_asks_for_no_more_ends() {
     if env::var_os("CI_FULL").is_none() {
-        return; // the limit is 10 s
+        return; // the limit is 30 s
     }
     let hub = Hub::new();
     let mut stream = hub.connect();
@@ -355,6 +355,62 @@ fn no_thread_of_the_process_for_the_network_opens_files() {
     assert!(threads.iter().all(|it| it == "1"), "{threads:?}");
     let of_keeper = of_threads(hub.server.keeper(), "NoNewPrivs:");
     assert!(of_keeper.len() > 2, "{of_keeper:?}");
+}
+
+#[test]
+fn the_process_for_the_network_has_no_privileges() {
+    let hub = Hub::new();
+    let front = hub.server.front();
+    assert_eq!(hub.bring(b"x"), 400);
+    for set in ["CapInh:", "CapPrm:", "CapEff:", "CapAmb:"] {
+        let threads = of_threads(front, set);
+        assert!(threads.len() > 2, "{threads:?}");
+        let is_empty = |it: &String| it.bytes().all(|digit| digit == b'0');
+        assert!(threads.iter().all(is_empty), "{set} {threads:?}");
+    }
+}
+
+#[test]
+fn a_slow_line_delivers() {
+    if env::var_os("CI_FULL").is_none() {
+        return; // it takes 36 s
+    }
+    let hub = Hub::new();
+    let parcel = hub
+        .env
+        .parcel_with("bob", "alice", &vec![5; 40_000], &["--id", "slow"]);
+    let mut stream = hub.connect();
+    // As a line of 9.6 kbit/s.
+    for octets in post("/", &[PARCEL], &parcel).chunks(1150) {
+        stream.write_all(octets).unwrap();
+        stream.flush().unwrap();
+        std::thread::sleep(Duration::from_secs(1));
+    }
+    assert_eq!(answer(&mut stream).unwrap().status(), 202);
+}
+
+#[test]
+fn silent_bodies_from_many_addresses_keep_nobody_out() {
+    let env = nodes();
+    let parcel = env.parcel_with("bob", "alice", b"hello", &["--id", "m1"]);
+    let whole = post("/", &[PARCEL], &parcel);
+    let server = behind_proxy(&env);
+    // All places for short parcels, with heads that promise one. Each address has two.
+    let promise = post("/", &[PARCEL], &vec![7; 60_000]);
+    let promise = &promise[..promise.len() - 60_000];
+    let silent = |number: u8| {
+        let client = proxy_header(Some([10, 0, number / 2, 1]));
+        let mut stream = TcpStream::connect(("127.0.0.1", server.port())).unwrap();
+        stream.write_all(&[&client, promise].concat()).unwrap();
+        stream
+    };
+    let held: Vec<TcpStream> = (0..=255).map(silent).collect();
+    std::thread::sleep(Duration::from_millis(1200));
+    for number in 0..20 {
+        let (_, status) = client_of(&server, Some([192, 0, 2, number]), &whole);
+        assert_eq!(status, Some(202), "{number}");
+    }
+    drop(held);
 }
 
 /// Whether the kernel has such rules.

@@ -3,36 +3,24 @@
 use std::fs::File;
 use std::io::Write as _;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use axum::body::Body;
 use http_body_util::BodyExt as _;
 use hyper::body::Body as _;
 use hyper::header::{EXPECT, HeaderMap};
-use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::time::{Instant, timeout};
 
-use crate::pipeline::mutex::lock;
+use super::places::HeldPlace;
+use crate::binding::pace::{LOWEST_RATE, Pace};
 use crate::ramf::limits::MAX_MESSAGE_LEN;
 
-/// The octets that a body must bring in each [`WINDOW`], or it ends: 4 kB/s.
-const LEAST: u64 = 40_000;
+/// The rate that a body must keep up, in octets a second: as our clients do, so that a line of 9.6 kbit/s serves. Who is slow
+/// is the first to go when places are scarce.
+const LEAST: u64 = LOWEST_RATE;
 
-/// How long is measured.
-const WINDOW: Duration = Duration::from_secs(10);
-
-/// How many long bodies are received at once.
-pub(super) const LONG_BODIES: usize = 32;
-
-/// A long body that is slower than this, in octets a second, makes room for another when all places are taken.
-const SLOW: u64 = 64_000;
-
-/// How long another one waits for that room.
-const ROOM_WITHIN: Duration = Duration::from_secs(2);
-
-/// What is measured of a body before it may be called slow.
-const SLOW_AFTER: Duration = Duration::from_secs(1);
+/// How far it may be behind that.
+const SILENCE: Duration = Duration::from_secs(30);
 
 /// How long the rest of a body is still read after its answer.
 const DRAINED_FOR: Duration = Duration::from_secs(1);
@@ -50,6 +38,22 @@ pub(super) enum BodyError {
     Broken,
     /// What came could not be written.
     NotWritten,
+}
+
+/// Receives a body in a place, as [`receive`].
+///
+/// # Errors
+/// Also when it has to give up its place.
+pub(super) async fn receive_in(
+    place: &HeldPlace,
+    body: &mut Body,
+    most: u64,
+    sink: BodySink<'_>,
+) -> Result<u64, BodyError> {
+    tokio::select! {
+        received = receive(body, most, sink, place.octets()) => received,
+        () = place.must_end() => Err(BodyError::NoPlace),
+    }
 }
 
 /// The length that a body announces, if it does.
@@ -77,23 +81,22 @@ pub(super) async fn receive(
     counted: &AtomicU64,
 ) -> Result<u64, BodyError> {
     let mut len = 0_u64;
-    let (mut ends, mut in_window) = (Instant::now() + WINDOW, 0_u64);
+    let mut pace = Pace::new(SILENCE, LEAST, Instant::now().into_std());
     loop {
-        let frame = match timeout_at(ends, body.frame()).await {
+        let left = pace.left(Instant::now().into_std());
+        let left = left.map_err(|_| BodyError::TooSlow)?;
+        let frame = match timeout(left, body.frame()).await {
             Ok(None) => return Ok(len),
             Ok(Some(Err(_))) => return Err(BodyError::Broken),
             Ok(Some(Ok(frame))) => frame,
-            Err(_) if in_window < LEAST => return Err(BodyError::TooSlow),
-            Err(_) => {
-                (ends, in_window) = (Instant::now() + WINDOW, 0);
-                continue;
-            }
+            Err(_) => continue,
         };
         let Ok(octets) = frame.into_data() else {
             continue; // trailers
         };
         let came = octets.len() as u64;
-        (len, in_window) = (len + came, in_window + came);
+        len += came;
+        pace.add(came, Instant::now().into_std());
         counted.store(len, Ordering::Relaxed);
         if len > most {
             return Err(BodyError::TooLong);
@@ -129,111 +132,6 @@ pub(super) fn let_go(mut body: Body, request: &HeaderMap) {
     });
 }
 
-/// The long bodies that are received now. When all places are taken, the slowest gives up its own.
-#[derive(Debug)]
-pub(super) struct LongBodies {
-    places: Arc<Semaphore>,
-    under_way: Mutex<Vec<Arc<LongBody>>>,
-}
-
-/// A long body.
-#[derive(Debug)]
-struct LongBody {
-    since: Instant,
-    octets: AtomicU64,
-    /// Told when it has to give up its place.
-    ends: Notify,
-}
-
-impl LongBody {
-    /// Its octets a second; `None` while it is too young to tell.
-    fn rate(&self, now: Instant) -> Option<u64> {
-        let age = now.duration_since(self.since);
-        let millis = u64::try_from(age.as_millis()).unwrap_or(u64::MAX);
-        (age >= SLOW_AFTER).then(|| self.octets.load(Ordering::Relaxed) * 1000 / millis.max(1))
-    }
-}
-
-/// The place of a long body.
-#[derive(Debug)]
-pub(super) struct BodyPlace {
-    all: Arc<LongBodies>,
-    body: Arc<LongBody>,
-    _permit: OwnedSemaphorePermit,
-}
-
-impl Drop for BodyPlace {
-    fn drop(&mut self) {
-        lock(&self.all.under_way).retain(|it| !Arc::ptr_eq(it, &self.body));
-    }
-}
-
-impl BodyPlace {
-    /// Receives a body into a file, as [`receive`].
-    ///
-    /// # Errors
-    /// Also when it has to give up its place.
-    pub(super) async fn receive(
-        &self,
-        body: &mut Body,
-        most: u64,
-        file: &mut File,
-    ) -> Result<u64, BodyError> {
-        tokio::select! {
-            received = receive(body, most, BodySink::File(file), &self.body.octets) => received,
-            () = self.body.ends.notified() => Err(BodyError::NoPlace),
-        }
-    }
-}
-
-impl LongBodies {
-    /// So many places.
-    #[must_use]
-    pub(super) fn new(places: usize) -> Arc<Self> {
-        Arc::new(Self {
-            places: Arc::new(Semaphore::new(places)),
-            under_way: Mutex::default(),
-        })
-    }
-
-    /// A place, at once or after a moment; `None` if all stay taken.
-    pub(super) async fn enter(self: &Arc<Self>) -> Option<BodyPlace> {
-        let places = Arc::clone(&self.places);
-        let permit = if let Ok(permit) = Arc::clone(&places).try_acquire_owned() {
-            permit
-        } else {
-            self.end_slowest(Instant::now());
-            let waited = timeout(ROOM_WITHIN, places.acquire_owned()).await;
-            waited.ok()?.ok()?
-        };
-        let body = Arc::new(LongBody {
-            since: Instant::now(),
-            octets: AtomicU64::new(0),
-            ends: Notify::new(),
-        });
-        lock(&self.under_way).push(Arc::clone(&body));
-        Some(BodyPlace {
-            all: Arc::clone(self),
-            body,
-            _permit: permit,
-        })
-    }
-
-    /// Ends the slowest body, if it is slow.
-    fn end_slowest(&self, now: Instant) {
-        let under_way = lock(&self.under_way);
-        let slowest = under_way
-            .iter()
-            .filter_map(|body| Some((body.rate(now)?, body)))
-            .min_by_key(|(rate, _)| *rate);
-        if let Some((rate, body)) = slowest
-            && rate < SLOW
-        {
-            body.ends.notify_one();
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::io::{Read as _, Seek as _};
@@ -241,6 +139,7 @@ mod tests {
     use axum::body::Bytes;
     use http_body_util::{Full, channel::Channel};
 
+    use super::super::places::Places;
     use super::*;
 
     fn run<T>(future: impl Future<Output = T>) -> T {
@@ -285,9 +184,13 @@ mod tests {
     fn a_slow_body_ends_and_one_that_keeps_up_does_not() {
         run(async {
             let most = 1 << 20;
-            for (rate, expected) in [(100, Err(BodyError::TooSlow)), (5000, Ok(300_000))] {
+            for (rate, expected) in [
+                (0, Err(BodyError::TooSlow)),
+                (450, Err(BodyError::TooSlow)),
+                (550, Ok(198_000)),
+            ] {
                 let mut octets = Vec::new();
-                let mut body = trickle(rate, 60);
+                let mut body = trickle(rate, 360);
                 let sink = BodySink::Memory(&mut octets);
                 let received = receive(&mut body, most, sink, &AtomicU64::new(0)).await;
                 assert_eq!(received, expected, "{rate}");
@@ -296,31 +199,23 @@ mod tests {
     }
 
     #[test]
-    fn the_slowest_of_many_makes_room() {
+    fn a_body_that_has_to_make_room_ends() {
         run(async {
-            let bodies = LongBodies::new(2);
-            let fast = bodies.enter().await.unwrap();
-            fast.body.octets.store(1 << 30, Ordering::Relaxed);
-            let slow = bodies.enter().await.unwrap();
+            let places = Places::new(1);
+            let slow = places.enter_for_body().await.unwrap();
             let slow = tokio::spawn(async move {
                 let mut file = tempfile::tempfile().unwrap();
                 let mut body = trickle(5000, 60);
-                let received = slow.receive(&mut body, 1 << 20, &mut file).await;
+                let sink = BodySink::File(&mut file);
+                let received = receive_in(&slow, &mut body, 1 << 20, sink).await;
                 let mut written = Vec::new();
                 file.rewind().unwrap();
                 file.read_to_end(&mut written).unwrap();
                 (received, written.len())
             });
             tokio::time::sleep(Duration::from_millis(2500)).await;
-            let third = bodies.enter().await.unwrap();
+            assert!(places.enter_for_body().await.is_some());
             assert_eq!(slow.await.unwrap(), (Err(BodyError::NoPlace), 10_000));
-            // Where none is slow, who comes later waits, and gets nothing.
-            third.body.octets.store(1 << 30, Ordering::Relaxed);
-            tokio::time::sleep(Duration::from_millis(2500)).await;
-            assert!(bodies.enter().await.is_none());
-            drop(third);
-            assert!(bodies.enter().await.is_some());
-            drop(fast);
         });
     }
 }

@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::io::{self, Read as _};
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use axum::body::{Body, Bytes};
@@ -11,12 +11,13 @@ use axum::extract::FromRequestParts as _;
 use axum::extract::ws::{CloseFrame, Message, WebSocket, WebSocketUpgrade};
 use hyper::header::{HeaderMap, ORIGIN};
 use hyper::{Request, Response, StatusCode};
-use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
 
 use super::answers;
 use super::link::{CollectionEvent, CollectionLink, ParcelSource};
+use super::places::{HeldPlace, Places};
 use super::state::{FrontState, PeerConnection};
+use crate::binding::pace::LOWEST_RATE;
 use crate::message::parcel_collection::{MAX_DELIVERY_ID_LEN, ParcelDelivery, WINDOW_HEADER};
 use crate::serve::channel::MAX_INLINE;
 use crate::serve::protocol::{CollectionClose, ToKeeper};
@@ -39,8 +40,8 @@ const BUFFER: usize = 4096;
 /// How long a frame of a few octets may take.
 const SEND_WITHIN: Duration = Duration::from_secs(10);
 
-/// The rate at which a longer one must go, in octets a second.
-const SEND_RATE: u64 = 16_000;
+/// The rate at which a longer one must go, in octets a second. A slower client has the line, or the server, for itself.
+const SEND_RATE: u64 = LOWEST_RATE;
 
 /// The rate at which a client must read before it counts as gone, in octets a second: it answers a ping after it has read
 /// what was sent before.
@@ -163,7 +164,7 @@ async fn collect(
                     send(socket, Message::Binary(challenge.into())).await?;
                 }
                 Some(CollectionEvent::Delivery { id, len, parcel }) => {
-                    deliver(state, socket, &id, len, parcel).await?;
+                    deliver((state, peer), socket, &id, len, parcel).await?;
                     let (session, delivery) = (collection.id, id);
                     let sent = ToKeeper::Sent { session, delivery };
                     collection.tell(sent, Vec::new()).await;
@@ -257,7 +258,7 @@ async fn send(socket: &mut WebSocket, message: Message) -> Option<()> {
 
 /// Sends a parcel; `None` if the client does not take it.
 async fn deliver(
-    state: &FrontState,
+    (state, peer): (&FrontState, &PeerConnection),
     socket: &mut WebSocket,
     id: &str,
     len: u64,
@@ -269,24 +270,40 @@ async fn deliver(
         len if len > MAX_INLINE as u64 => Some(&state.long_frames),
         _ => None,
     };
-    let _place = match places {
-        Some(places) => Some(place(places, socket).await?),
+    let place = match places {
+        Some(places) => Some(place(places, socket, &peer.written).await?),
         None => None,
     };
     let frame = frame(id, len, parcel).ok()?;
     let within = SEND_WITHIN + Duration::from_secs(len / SEND_RATE);
-    let sent = timeout(within, socket.send(Message::Binary(frame.into()))).await;
-    sent.ok()?.ok()?;
+    let must_end = async {
+        match &place {
+            Some(place) => place.must_end().await,
+            None => std::future::pending().await,
+        }
+    };
+    tokio::select! {
+        sent = timeout(within, socket.send(Message::Binary(frame.into()))) => sent.ok()?.ok()?,
+        // Others wait for its place, and the client hardly reads: it gets the parcel in its next collection.
+        () = must_end => return None,
+    }
     state.octets_out.fetch_add(len, Ordering::Relaxed);
     Some(())
 }
 
 /// A place for a frame; `None` if the client goes away before there is one.
-async fn place<'a>(places: &'a Semaphore, socket: &mut WebSocket) -> Option<SemaphorePermit<'a>> {
+async fn place(
+    places: &Arc<Places>,
+    socket: &mut WebSocket,
+    written: &Arc<AtomicU64>,
+) -> Option<HeldPlace> {
+    // A slow line is served while others can wait a little.
+    let mut makes_room = false;
     loop {
-        if let Ok(place) = timeout(PING_EVERY, places.acquire()).await {
-            return place.ok();
+        if let Some(place) = places.enter(written, PING_EVERY, makes_room).await {
+            return Some(place);
         }
+        makes_room = true;
         // Otherwise the client would give up.
         send(socket, Message::Ping(Bytes::new())).await?;
     }

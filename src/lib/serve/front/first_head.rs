@@ -4,7 +4,7 @@
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -17,17 +17,33 @@ pub(super) struct FirstHead<S> {
     /// `None` once a head was seen.
     deadline: Option<Pin<Box<Sleep>>>,
     was_seen: Arc<AtomicBool>,
+    written: Arc<AtomicU64>,
 }
 
 impl<S> FirstHead<S> {
-    /// A stream with this deadline. The reader of its heads sets the flag with the first.
+    /// A stream with this deadline. The reader of its heads sets the flag with the first. Octets that are written are
+    /// counted.
     #[must_use]
-    pub(super) fn new(stream: S, deadline: Instant, was_seen: Arc<AtomicBool>) -> Self {
+    pub(super) fn new(
+        stream: S,
+        deadline: Instant,
+        was_seen: Arc<AtomicBool>,
+        written: Arc<AtomicU64>,
+    ) -> Self {
         Self {
             stream,
             deadline: Some(Box::pin(sleep_until(deadline))),
             was_seen,
+            written,
         }
+    }
+
+    /// Counts what was written.
+    fn count(&self, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
+        if let Poll::Ready(Ok(len)) = &written {
+            self.written.fetch_add(*len as u64, Ordering::Relaxed);
+        }
+        written
     }
 }
 
@@ -55,7 +71,8 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for FirstHead<S> {
         context: &mut Context<'_>,
         octets: &[u8],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(context, octets)
+        let written = Pin::new(&mut self.stream).poll_write(context, octets);
+        self.count(written)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -71,7 +88,8 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for FirstHead<S> {
         context: &mut Context<'_>,
         parts: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write_vectored(context, parts)
+        let written = Pin::new(&mut self.stream).poll_write_vectored(context, parts);
+        self.count(written)
     }
 
     fn is_write_vectored(&self) -> bool {

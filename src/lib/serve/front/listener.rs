@@ -166,6 +166,7 @@ where
         address,
         hold: Mutex::new(Some(hold)),
         node: OnceLock::new(),
+        written: Arc::default(),
         _open: open,
     });
     if !state.terms.has_tls {
@@ -213,7 +214,8 @@ where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let was_seen = Arc::new(AtomicBool::new(false));
-    let stream = FirstHead::new(stream, deadline, Arc::clone(&was_seen));
+    let written = Arc::clone(&peer.written);
+    let stream = FirstHead::new(stream, deadline, Arc::clone(&was_seen), written);
     let mut builder = auto::Builder::new(TokioExecutor::new());
     builder
         .http1()

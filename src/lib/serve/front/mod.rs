@@ -5,7 +5,8 @@ mod first_head; // a connection must bring a request soon
 mod limits; // how much one address may take
 mod proxied; // whose connection a proxy passes on
 pub mod certificate; // what the server shows
-mod bodies; // how long, how slow and how many
+mod places; // who moves how much at once, and who goes first
+mod bodies; // how long and how slow
 mod answers; // verdicts, as clients know them
 mod link; // the keeper, as it is asked
 mod state; // what connections share
@@ -26,16 +27,19 @@ use super::Error;
 use super::channel::Channel;
 use super::protocol::{FrontCounts, ToKeeper};
 use crate::pipeline::mutex::lock;
-use bodies::{LONG_BODIES, LongBodies};
 use certificate::ShownCertificate;
 use limits::{BODIES_OF_ADDRESS, BODIES_OF_NODE, CONNECTIONS_OF_ADDRESS, PeerLimit};
 use link::{KeeperLink, KeeperNotice};
+use places::Places;
 use state::{FrontState, STOP_WITHIN};
 
 pub use link::send_with;
 
 /// How many bodies are received into memory at once, of 64 KiB each at most.
 const SHORT_BODIES: usize = 256;
+
+/// How many longer ones into files.
+const LONG_BODIES: usize = 32;
 
 /// How many long frames are in memory at once.
 const LONG_FRAMES: usize = 16;
@@ -71,10 +75,10 @@ pub fn run(socket: OwnedFd) -> Result<(), Error> {
             connections_of_address: PeerLimit::new(CONNECTIONS_OF_ADDRESS),
             bodies_of_address: PeerLimit::new(BODIES_OF_ADDRESS),
             bodies_of_node: PeerLimit::new(BODIES_OF_NODE),
-            short_bodies: Semaphore::new(SHORT_BODIES),
-            long_bodies: LongBodies::new(LONG_BODIES),
-            long_frames: Semaphore::new(LONG_FRAMES),
-            large_frames: Semaphore::new(LARGE_FRAMES),
+            short_bodies: Places::new(SHORT_BODIES),
+            long_bodies: Places::new(LONG_BODIES),
+            long_frames: Places::new(LONG_FRAMES),
+            large_frames: Places::new(LARGE_FRAMES),
             stops,
             under_way: Mutex::new(Some(under_way)),
             accepted: AtomicU64::new(0),

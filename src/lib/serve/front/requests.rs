@@ -12,7 +12,6 @@ use base64::engine::general_purpose::STANDARD;
 use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HOST, HeaderMap, ORIGIN, UPGRADE};
 use hyper::http::request::Parts;
 use hyper::{Method, Request, Response, StatusCode, Uri};
-use tokio::time::timeout;
 
 use super::answers::{self, AnswerStyle, COUNTERSIGNATURE_SCHEME};
 use super::bodies::{self, BodyError, BodySink};
@@ -266,14 +265,14 @@ async fn short_parcel(
     route: ParcelRoute,
     body: &mut Body,
 ) -> Result<ParcelVerdict, BodyError> {
-    let _place = timeout(TURN_WITHIN, state.short_bodies.acquire())
-        .await
-        .map_err(|_| BodyError::NoPlace)?;
+    let place = state.short_bodies.enter_for_body().await;
+    let place = place.ok_or(BodyError::NoPlace)?;
     let mut octets = Vec::with_capacity(bodies::announced(body).map_or(0, |len| {
         usize::try_from(len).map_or(0, |len| len.min(MAX_INLINE))
     }));
     let sink = BodySink::Memory(&mut octets);
-    let len = bodies::receive(body, MAX_INLINE as u64, sink, &AtomicU64::new(0)).await?;
+    let len = bodies::receive_in(&place, body, MAX_INLINE as u64, sink).await?;
+    place.is_done();
     state.came(len);
     let call = state.keeper.new_call();
     Ok(verdict(state, call, ToKeeper::Parcel { call, route }, octets).await)
@@ -286,7 +285,8 @@ async fn long_parcel(
     body: &mut Body,
     len: u64,
 ) -> Result<ParcelVerdict, BodyError> {
-    let place = state.long_bodies.enter().await.ok_or(BodyError::NoPlace)?;
+    let place = state.long_bodies.enter_for_body().await;
+    let place = place.ok_or(BodyError::NoPlace)?;
     let call = state.keeper.new_call();
     let asks = ToKeeper::Room {
         call,
@@ -303,7 +303,9 @@ async fn long_parcel(
         state,
         call: Some(call),
     };
-    let received = place.receive(body, len, &mut file).await?;
+    let sink = BodySink::File(&mut file);
+    let received = bodies::receive_in(&place, body, len, sink).await?;
+    place.is_done();
     state.came(received);
     room.used();
     Ok(verdict(state, call, ToKeeper::Parcel { call, route }, Vec::new()).await)

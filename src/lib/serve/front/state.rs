@@ -7,10 +7,10 @@ use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
 
-use super::bodies::LongBodies;
 use super::certificate::ShownCertificate;
 use super::limits::{PeerHold, PeerLimit};
 use super::link::KeeperLink;
+use super::places::Places;
 use crate::pipeline::mutex::lock;
 use crate::serve::protocol::{FrontCounts, FrontTerms};
 
@@ -27,11 +27,11 @@ pub(super) struct FrontState {
     pub(super) bodies_of_address: Arc<PeerLimit>,
     pub(super) bodies_of_node: Arc<PeerLimit>,
     /// Places for bodies that are in memory while they come.
-    pub(super) short_bodies: Semaphore,
-    pub(super) long_bodies: Arc<LongBodies>,
+    pub(super) short_bodies: Arc<Places>,
+    pub(super) long_bodies: Arc<Places>,
     /// Places for frames of up to 1 MiB that are in memory, and for longer ones, which may take long.
-    pub(super) long_frames: Semaphore,
-    pub(super) large_frames: Semaphore,
+    pub(super) long_frames: Arc<Places>,
+    pub(super) large_frames: Arc<Places>,
     /// Changes when the server stops.
     pub(super) stops: watch::Receiver<bool>,
     /// Cloned by all that is under way: once every clone is dropped, nothing is.
@@ -117,6 +117,8 @@ pub(super) struct PeerConnection {
     pub(super) hold: Mutex<Option<PeerHold>>,
     /// The registered node that it is, once it has shown that.
     pub(super) node: OnceLock<[u8; 32]>,
+    /// The octets that were written to it, before TLS.
+    pub(super) written: Arc<AtomicU64>,
     pub(super) _open: OpenConnection,
 }
 
