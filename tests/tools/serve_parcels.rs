@@ -1,6 +1,8 @@
 //! relay-serve: what it answers to parcels, of anybody and of registered nodes.
 
+use std::fs;
 use std::io::{self, Read as _, Write as _};
+use std::time::{Duration, Instant};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -13,6 +15,9 @@ use crate::online::hub::{HOST, Hub, PARCEL, authorization, nodes, post, queue_of
 use crate::online::objects::{self, MAX_PARCEL};
 use crate::online::server::Server;
 use crate::testenv::{Env, NOW, forged, id, identity, self_issued};
+
+/// Only a fault takes this long.
+const LIMIT: Duration = Duration::from_secs(60);
 
 /// A parcel from bob to alice, and the hub.
 fn hub() -> (Hub, Vec<u8>) {
@@ -424,5 +429,32 @@ fn a_registered_node_sends_so_much_to_other_servers_in_a_day() {
     );
     // What stays here goes on.
     assert_eq!(hub.deliver("mallory", &parcel), 202);
+    assert_eq!(hub.server.errors(), Vec::<String>::new());
+}
+
+#[test]
+fn what_waited_is_looked_for_on_the_disk_before_it_is_acknowledged() {
+    let hub = Hub::new();
+    let parcel = hub.env.parcel("bob", "alice", b"x");
+    let routed = || hub.waiting("gateway");
+    let path = |name: &str| {
+        let path = format!("hub/spool/out/{}/{name}", id("gateway"));
+        hub.env.path(path)
+    };
+    for round in 0..3 {
+        assert_eq!(hub.bring(&parcel), 202);
+        let started = Instant::now();
+        while routed().is_empty() {
+            assert!(started.elapsed() < LIMIT, "{round}");
+        }
+        // Where it is, it is not stored again.
+        assert_eq!(hub.bring(&parcel), 202);
+        assert_eq!(hub.server.count("event=repeated"), round + 1);
+        assert_eq!(hub.queue("in"), Vec::<String>::new());
+        // Somebody removes it, as relay-purge, a disk or an operator may; the queues were listed a while ago.
+        fs::remove_file(path(&routed()[0])).unwrap();
+        std::thread::sleep(Duration::from_millis(1100));
+    }
+    assert_eq!(hub.server.count("event=stored"), 3);
     assert_eq!(hub.server.errors(), Vec::<String>::new());
 }

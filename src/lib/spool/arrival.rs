@@ -12,17 +12,24 @@
 //! ```
 
 use std::collections::HashMap;
+use std::time::{Duration, Instant};
 
 use super::name::{HopPrefix, KeyDigest};
 use super::{Error, Name, QueueId, Spool};
-use crate::disk::FileRole;
 use crate::disk::batch::{self, Batch};
 use crate::disk::publish::{IfExists, PublishOptions};
+use crate::disk::{FileRole, files};
 use crate::message::{Item, Pca};
 use crate::node::ReplayKey;
 use crate::node::seen::Memory;
 use crate::pki::NodeId;
 use crate::receive::{self, PendingReceipt};
+
+/// How often all queues are listed again, at most.
+const LIST_EVERY: Duration = Duration::from_secs(1);
+
+/// But not more often than this for each message that waits, which is some twenty times what it takes.
+const LIST_EACH: Duration = Duration::from_micros(20);
 
 /// How many times a message is taken again after it was passed on and no longer waits here.
 const MAX_AGAIN: u8 = 3;
@@ -83,6 +90,21 @@ pub struct History {
     delivered: HashMap<NodeId, Memory>,
     /// Waiting messages, each with the hop that brought it.
     waiting: HashMap<KeyDigest, Option<HopPrefix>>,
+    /// When these may be listed again.
+    lists_after: Option<Instant>,
+}
+
+/// Where routing puts a message, and under which name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ExpectedPlace {
+    /// The queue.
+    pub queue: QueueId,
+    /// The priority that the route gives it.
+    pub priority: Option<u8>,
+    /// The number of copies to export.
+    pub copies: Option<u8>,
+    /// When the message came.
+    pub at: Instant,
 }
 
 impl History {
@@ -103,12 +125,52 @@ impl History {
                 spool.delivered()?
             },
             waiting: HashMap::new(),
+            lists_after: None,
         })
     }
 
     /// Sets the waiting messages, as [`Spool::waiting`] returns them.
     pub fn set_waiting(&mut self, waiting: HashMap<KeyDigest, Option<HopPrefix>>) {
         self.waiting = waiting;
+    }
+
+    /// Whether a message that waited when it was last looked is still on the disk: in `in`, or where routing puts it.
+    /// Elsewhere it is found by listing all queues, which is done once a second at most, and less often if much waits; what
+    /// was found then counts until the next list.
+    ///
+    /// # Errors
+    /// When the queues cannot be listed.
+    pub fn still_waits(
+        &mut self,
+        spool: &Spool,
+        name: &Name,
+        expected: &ExpectedPlace,
+    ) -> Result<bool, Error> {
+        let key = name.identity.key();
+        let Some(from) = self.waiting.get(&key) else {
+            return Ok(false);
+        };
+        let arrived = Name {
+            from: *from,
+            ..name.clone()
+        };
+        let routed = Name {
+            priority: arrived.priority.or(expected.priority),
+            copies: expected.copies,
+            ..arrived.clone()
+        };
+        // In the order in which it moves, so that it is not missed on its way.
+        for (place, name) in [(QueueId::In, &arrived), (expected.queue, &routed)] {
+            if files::exists(&spool.queue(place).path_of(name), FileRole::Spool)? {
+                return Ok(true);
+            }
+        }
+        if self.lists_after.is_none_or(|after| expected.at >= after) {
+            self.waiting = spool.waiting()?;
+            let count = u32::try_from(self.waiting.len()).unwrap_or(u32::MAX);
+            self.lists_after = Some(expected.at + LIST_EVERY.max(LIST_EACH * count));
+        }
+        Ok(self.waits(key))
     }
 
     /// Reads what other runs have delivered or passed on since.
@@ -142,6 +204,11 @@ impl History {
     /// Notes that a message waits from now on.
     pub fn add_waiting(&mut self, name: &Name) {
         self.waiting.entry(name.identity.key()).or_insert(name.from);
+    }
+
+    /// Notes that a message has left.
+    pub fn forget_waiting(&mut self, name: &Name) {
+        self.waiting.remove(&name.identity.key());
     }
 
     /// Whether a message with this key waits.
@@ -369,6 +436,7 @@ mod tests {
             memory: own,
             delivered: HashMap::from([(node("endpoint"), endpoint)]),
             waiting: HashMap::new(),
+            lists_after: None,
         };
         (dirs, history)
     }

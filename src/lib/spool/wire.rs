@@ -15,7 +15,7 @@ use std::path::PathBuf;
 
 use jiff::Timestamp;
 
-use super::arrival::{History, Known, Origin};
+use super::arrival::{ExpectedPlace, History, Known, Origin};
 use super::failed::FailedMessage;
 use super::moves::Moves;
 use super::name::HopPrefix;
@@ -118,6 +118,7 @@ pub struct Arrived<'a> {
     message: &'a SignedMessage,
     hop: NodeId,
     name: Name,
+    expected: Option<ExpectedPlace>,
 }
 
 impl<'a> Arrived<'a> {
@@ -132,7 +133,19 @@ impl<'a> Arrived<'a> {
             from: Some(HopPrefix::from(hop)),
             ..Name::of(item, message.fields().expiry())
         };
-        Some(Self { message, hop, name })
+        Some(Self {
+            message,
+            hop,
+            name,
+            expected: None,
+        })
+    }
+
+    /// The same, of which it is known where routing puts it. Then what is said to wait is looked for on the disk: for a
+    /// store that is used for long, between whose lists of the queues a message may leave.
+    #[must_use]
+    pub fn expected_at(self, expected: Option<ExpectedPlace>) -> Self {
+        Self { expected, ..self }
     }
 
     /// The message id.
@@ -257,13 +270,20 @@ impl<'a> SpoolMessages<'a> {
     }
 
     /// What is known of a parcel, and what is to be remembered once it is stored.
-    fn known(&self, arrived: &Arrived<'_>) -> Result<(Known, Option<ReplayKey>), Error> {
-        let Some(history) = &self.history else {
+    fn known(&mut self, arrived: &Arrived<'_>) -> Result<(Known, Option<ReplayKey>), Error> {
+        let Some(history) = &mut self.history else {
             return Ok((Known::New, None));
         };
         let identity = arrived.name.to_replay_key(arrived.id());
         let origin = Origin::Wire { hop: arrived.hop };
-        let known = history.known(&arrived.name, &identity, origin)?;
+        let mut known = history.known(&arrived.name, &identity, origin)?;
+        if known == Known::Waits
+            && let Some(expected) = &arrived.expected
+            && !history.still_waits(self.spool, &arrived.name, expected)?
+        {
+            history.forget_waiting(&arrived.name);
+            known = history.known(&arrived.name, &identity, origin)?;
+        }
         let is_remembered_next = if known == Known::Waits {
             history.is_unremembered(&arrived.name, &identity, arrived.hop)?
         } else {

@@ -216,7 +216,8 @@ impl<'a> Intake<'a> {
             .iter()
             .filter_map(|it| {
                 let welcome = it.verdict.as_ref().ok()?;
-                Arrived::new(&welcome.item, welcome.hop)
+                let arrived = Arrived::new(&welcome.item, welcome.hop)?;
+                Some(arrived.expected_at(welcome.expected))
             })
             .collect();
         let stored = self.store(&arrived);

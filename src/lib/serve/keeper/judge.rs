@@ -1,5 +1,7 @@
 //! Judges parcels and nodes by what this node knows of its peers and routes.
 
+use std::time::Instant;
+
 use crate::kind::ErrorKind;
 use crate::message::Item;
 use crate::message::countersignature::{self, Purpose};
@@ -10,7 +12,8 @@ use crate::ramf::InternetAddress;
 use crate::route::{self, Hops, Target};
 use crate::serve::Error;
 use crate::serve::protocol::{ParcelRoute, ServeVerdict};
-use crate::spool::Time;
+use crate::spool::arrival::ExpectedPlace;
+use crate::spool::{QueueId, Time};
 use crate::verify::{self, Policy};
 
 use super::verdicts::verdict_of;
@@ -37,6 +40,8 @@ pub(super) struct WelcomeParcel {
     pub session: Option<NodeId>,
     /// The next hop that it will wait for, if any.
     pub next: Option<NodeId>,
+    /// Where it will wait, if it does.
+    pub expected: Option<ExpectedPlace>,
     /// Whether it leaves for another server.
     pub is_foreign: bool,
 }
@@ -150,6 +155,18 @@ impl Judge {
                     Target::Out(next) => Some(next),
                     _ => None,
                 };
+                let queue = match way.target {
+                    Target::Home(node) => Some(QueueId::Home(node)),
+                    Target::Out(hop) => Some(QueueId::Out(hop)),
+                    Target::Internet => Some(QueueId::Internet),
+                    Target::Directory(_) | Target::Command(_) => None,
+                };
+                let expected = queue.map(|queue| ExpectedPlace {
+                    queue,
+                    priority: way.priority,
+                    copies: way.copies,
+                    at: Instant::now(),
+                });
                 let fields = message.fields();
                 let is_foreign = fields.address.is_some()
                     && fields.address != self.address
@@ -160,6 +177,7 @@ impl Judge {
                     hop,
                     session,
                     next,
+                    expected,
                     is_foreign,
                 })
             }
@@ -170,6 +188,12 @@ impl Judge {
                 hop: sender,
                 session,
                 next: session,
+                expected: session.map(|session| ExpectedPlace {
+                    queue: QueueId::Out(session),
+                    priority: None,
+                    copies: None,
+                    at: Instant::now(),
+                }),
                 is_foreign: false,
             }),
             Err(error) => Err(refused(error.kind(), &text_of(&error))),
