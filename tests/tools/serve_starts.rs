@@ -225,3 +225,28 @@ fn root_serves_no_node_of_another_user() {
     assert!(!ran.stderr.contains("event="), "{}", ran.stderr);
     assert_eq!(ran.diagnostics().len(), 1, "{}", ran.stderr);
 }
+
+#[test]
+fn a_certificate_that_ends_and_a_key_that_all_can_read_are_warned_of() {
+    let env = hub();
+    let authority = Authority::new();
+    let leaf = |from, to| authority.leaf_between(&["127.0.0.1"], (from, to));
+    let soon = "the certificate of the server ends in 9d 12h";
+    let ended = "the certificate of the server has ended at 2026-02-01T00:00:00Z";
+    leaf((2026, 1, 1), (2026, 3, 11)).write(&env, "server");
+    let server = Server::start_by_itself(&at_any_port(&env));
+    assert_eq!(server.count(soon), 1);
+    // As it is read again.
+    leaf((2026, 1, 1), (2026, 2, 1)).write(&env, "server");
+    env.chmod("server.key", 0o644);
+    server.signal(Signal::HUP);
+    server.wait_for("server.key: open to all users (mode 0644)", 1);
+    assert_eq!(server.count(ended), 1);
+    // A group such as ssl-cert may read it, and what lasts longer is nobody's concern.
+    leaf((2026, 1, 1), (2026, 3, 16)).write(&env, "server");
+    env.chmod("server.key", 0o640);
+    server.signal(Signal::HUP);
+    server.wait_for("event=reloaded", 2);
+    let ended = server.stop();
+    assert_eq!((ended.status, ended.errors().len()), (Some(0), 3));
+}

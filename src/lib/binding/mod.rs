@@ -14,7 +14,7 @@ pub mod walk; // of several servers, the first that is reached
 pub mod cogrpc; // cargo between couriers and gateways
 pub mod retry; // the one table of outcomes: accepted, refused for good, later
 pub mod tls; // TLS, and the rules for a server's certificate
-mod tls_certificate; // what rustls does not show of a certificate
+pub mod tls_certificate; // what rustls does not show of a certificate
 pub mod pace; // how fast a message must move
 mod paced_socket; // a socket on which messages keep their pace
 mod dial; // TCP to the first address that answers

@@ -6,6 +6,12 @@ use rustls::pki_types::SignatureVerificationAlgorithm;
 use crate::asn1::ber::{Cursor, Element};
 use crate::asn1::{date_time, oid, tag};
 
+/// When a certificate in DER ends; `None` when it is malformed.
+#[must_use]
+pub fn end_of(der: &[u8]) -> Option<Timestamp> {
+    TlsCertificate::parse(der).map(|it| it.not_after)
+}
+
 /// The parts of a certificate of TLS (RFC 5280 §4.1), of any algorithm. Nothing is verified.
 #[derive(Debug)]
 pub(super) struct TlsCertificate<'a> {

@@ -1,6 +1,7 @@
 //! What relay-serve does and reports.
 
 use std::os::fd::{AsFd as _, OwnedFd};
+use std::os::unix::fs::MetadataExt as _;
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -9,6 +10,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
+use jiff::{SignedDuration, Timestamp};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -18,7 +20,8 @@ use super::arrivals::ArrivalRouter;
 use super::clock::ClockArgs;
 use super::errors::{Postponed, Usage};
 use super::listening::{self, ListenAddress};
-use super::report;
+use super::{overview, report};
+use crate::binding::tls_certificate::end_of;
 use crate::command;
 use crate::disk::{FileRole, Lock, files};
 use crate::node::config::{NodeType, RegistrationSetting};
@@ -46,6 +49,12 @@ const MAX_PEM: usize = 1 << 20;
 
 /// Files beside connections that the server has open.
 const OTHER_FILES: u64 = 256;
+
+/// How long before its end a certificate is warned of.
+const ENDS_SOON: SignedDuration = SignedDuration::from_hours(14 * 24);
+
+/// The permissions of other users.
+const OF_OTHERS: u32 = 0o007;
 
 /// How long another server of the node is waited for.
 const LOCK_WITHIN: Duration = Duration::from_millis(300);
@@ -100,6 +109,9 @@ pub fn serve(spool: &Spool, options: &ServeOptions, clock: &ClockArgs) -> anyhow
         return Err(Postponed("another relay-serve serves this node".to_owned()).into());
     };
     let shown = shown_certificate(options, role)?;
+    if let Some(shown) = &shown {
+        shown.warn(options, clock.now(Some(owner.config()))?);
+    }
     let default = match role {
         ServeRole::LocalGateway => LOCAL,
         ServeRole::Endpoint | ServeRole::InternetGateway => INTERNET,
@@ -218,7 +230,7 @@ fn keep(
         scope.spawn(|| counts.write(spool, &now, &ends, &|error| log.failed(&error.into())));
         let kept = keeper::run(&context, channel, &mut |channel| {
             if reloads.swap(false, Ordering::Relaxed) {
-                reload(channel, options, role);
+                reload(channel, options, role, now().ok());
             }
         });
         ends.store(true, Ordering::Relaxed);
@@ -228,7 +240,7 @@ fn keep(
 }
 
 /// Reads the certificate again, on SIGHUP. One that cannot be used changes nothing.
-fn reload(channel: &Channel, options: &ServeOptions, role: ServeRole) {
+fn reload(channel: &Channel, options: &ServeOptions, role: ServeRole, now: Option<Timestamp>) {
     let reloading = NotifyState::monotonic_usec_now().map(|now| [NotifyState::Reloading, now]);
     if let Ok(reloading) = reloading {
         tell_manager(&reloading);
@@ -237,6 +249,9 @@ fn reload(channel: &Channel, options: &ServeOptions, role: ServeRole) {
         if let Some(shown) = shown {
             shown.show(channel)?;
             report::event("reloaded", &[]);
+            if let Some(now) = now {
+                shown.warn(options, now);
+            }
         }
         Ok(())
     });
@@ -257,6 +272,34 @@ impl ShownPair {
     fn show(&self, channel: &Channel) -> anyhow::Result<()> {
         let chain = self.chain.clone();
         Ok(channel.send(&ToFront::Certificate { chain }, &self.key, &[])?)
+    }
+
+    /// Warns of a certificate that has ended or soon does, which clients refuse, and of a key that others can read.
+    fn warn(&self, options: &ServeOptions, now: Timestamp) {
+        let end = self.chain.first().and_then(|leaf| end_of(leaf));
+        if let Some(end) = end
+            && end.duration_since(now) <= ENDS_SOON
+        {
+            let text = if end < now {
+                format!("the certificate of the server has ended at {end}: clients refuse it")
+            } else {
+                let left = overview::words(end.duration_since(now));
+                format!("the certificate of the server ends in {left}")
+            };
+            report::warn_with(&text, "renew it, and send SIGHUP");
+        }
+        // The file that a link leads to counts. What cannot be examined was read a moment ago.
+        let mode = options.key.as_ref().and_then(|key| {
+            let metadata = key.metadata().ok()?;
+            Some((key, metadata.mode()))
+        });
+        if let Some((key, mode)) = mode
+            && mode & OF_OTHERS != 0
+        {
+            let key = report::path(key);
+            let text = format!("{key}: open to all users (mode {:04o})", mode & 0o7777);
+            report::warn_with(&text, &format!("chmod o= {key}"));
+        }
     }
 }
 
