@@ -49,8 +49,8 @@ fn enroll(args: &Args) -> anyhow::Result<()> {
     if !args.dry_run {
         enrolling::check_user(&node)?;
     }
-    // Nothing of the node changes, and servers are judged by this time.
-    let now = args.now.get(None)?;
+    // The registration that is made by this time is kept by both nodes.
+    let now = args.now.get((!args.dry_run).then_some(node.config()))?;
     let network = args.target.network(&args.network, node.config())?;
     let servers = args.target.servers(&network, now)?;
     if args.dry_run {

@@ -467,3 +467,13 @@ fn an_endpoint_registers_with_the_gateway_of_its_machine() {
         .quiet()
         .stdout(format!("{}\n", id("gateway")));
 }
+
+#[test]
+fn another_time_is_for_nodes_of_tests_alone() {
+    let site = site();
+    let config = site.env.text("gateway/config");
+    assert!(config.contains("clock = test"), "{config}");
+    let config = config.replace("clock = test\n", "");
+    site.env.write("gateway/config", config);
+    nothing(enroll(&site).arg(HUB).run(), 78, "--now is refused");
+}
