@@ -383,10 +383,7 @@ fn json_has_a_line_for_each_event_and_one_at_the_end() {
         (&"m1".into(), &"hub".into())
     );
     assert!(
-        lines[0]["error"]
-            .as_str()
-            .unwrap()
-            .ends_with("422: {\"message\":\"no\"}"),
+        lines[0]["error"].as_str().unwrap().ends_with("422: no"),
         "{}",
         lines[0]
     );

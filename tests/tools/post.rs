@@ -453,6 +453,9 @@ fn parcels_in_files_are_posted_without_a_node() {
         .ok()
         .quiet();
     assert_eq!(world.web.bodies(HOST), [parcel.clone(), parcel]);
+    let ran = post().args(["-v", "p.parcel"]).ok();
+    ran.says_somewhere("event=posted id=")
+        .says_somewhere(&format!(" to={} address={ADDRESS}", id("bob")));
     world
         .web
         .answer_next(HOST, Answer::message(403, "not authorized"));
@@ -460,7 +463,7 @@ fn parcels_in_files_are_posted_without_a_node() {
     post().arg("/dev/null").ends(66).says_somewhere("empty");
     world.env.write("junk", "junk");
     post().args(["junk", "p.parcel"]).ends(65);
-    assert_eq!(world.web.bodies(HOST).len(), 4);
+    assert_eq!(world.web.bodies(HOST).len(), 5);
 }
 
 #[test]

@@ -1,5 +1,7 @@
 //! The beginning of what a server said, for reports.
 
+use serde_json::Value;
+
 /// Octets of a server's text that are shown.
 const MAX_SHOWN: usize = 200;
 
@@ -21,9 +23,34 @@ pub fn excerpt(text: &[u8]) -> String {
     line
 }
 
+/// What a server says of its answer: the text in a body of JSON, as servers of the field send it, or its beginning.
+#[must_use]
+pub fn explanation(body: &[u8]) -> String {
+    let parsed: Option<Value> = serde_json::from_slice(body).ok();
+    let message = parsed.as_ref().and_then(|it| it.get("message")?.as_str());
+    message.map_or_else(|| excerpt(body), |text| excerpt(text.as_bytes()))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_message_of_an_answer_is_shown_without_what_is_around_it() {
+        for (body, text) in [
+            (
+                &b"{\"message\":\"no \\u001b[2J room\"}"[..],
+                "no \\u{1b}[2J room",
+            ),
+            (b"{\"error\":\"x\"}\n", "{\"error\":\"x\"}"),
+            (b"{\"message\":7}", "{\"message\":7}"),
+            (b"{\"message\":\"cut", "{\"message\":\"cut"),
+            (b"no\n", "no"),
+            (b"", ""),
+        ] {
+            assert_eq!(explanation(body), text);
+        }
+    }
 
     #[test]
     fn a_servers_text_is_one_safe_line() {

@@ -18,7 +18,7 @@ use ureq::{Agent, Body, SendBody};
 
 use super::Error;
 use super::connect::{Connection, Connector};
-use super::excerpt::excerpt;
+use super::excerpt::{excerpt, explanation};
 use super::request_body::{BodyReader, RequestBody};
 use super::retry::{http_date, retry_after};
 use super::server::{CertificateRule, Server};
@@ -123,7 +123,7 @@ impl Answer {
         Error::Answer {
             server: server.to_string(),
             status: self.status,
-            text: excerpt(&self.body),
+            text: explanation(&self.body),
             kind,
             retry_after: self.retry_after,
         }

@@ -22,10 +22,10 @@ use crate::binding::parcel_answer::ParcelAnswer;
 use crate::binding::pohttp::Poster;
 use crate::binding::{Error, Network, PeerPlace, RequestBody, Server, walk};
 use crate::describe::{self, json};
-use crate::message::Parcel;
+use crate::message::{Item, Parcel};
 use crate::node::Directory;
 use crate::pipeline::mutex;
-use crate::spool::Spool;
+use crate::spool::{Name, Spool};
 
 /// Reports what becomes of the parcels in `@internet`.
 struct PostLog<'a> {
@@ -171,7 +171,18 @@ pub fn post_stream(
             continue;
         }
         match host.post(network, &place, &parcel, now) {
-            Ok(ParcelAnswer::Accepted) => messages.done(&input, Ok(()))?,
+            Ok(ParcelAnswer::Accepted) => {
+                let expiry = parcel.as_ref().fields().expiry();
+                let item = Item::Parcel(parcel);
+                let id = item.message().map(|message| message.fields().id.clone());
+                moved(
+                    "posted",
+                    &Name::of(&item, expiry),
+                    id.as_deref(),
+                    ("address", &name),
+                );
+                messages.done(&input, Ok(()))?;
+            }
             // Each is refused for itself.
             Ok(ParcelAnswer::Refused(error)) => messages.done(&input, Err(error.into()))?,
             Err(error) => {
