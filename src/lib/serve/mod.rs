@@ -12,6 +12,8 @@
 pub mod channel; // messages between the processes
 pub mod protocol; // what they say
 pub mod front; // speaks with the network
+mod outbox; // what it is told
+mod rooms; // files for what is on its way
 pub mod keeper; // judges and stores
 
 use std::io;

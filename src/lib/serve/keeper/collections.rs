@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant, SystemTime};
 
-use super::context::{KeeperContext, KeeperEvent, Outbox};
+use super::context::{KeeperContext, KeeperEvent};
 use super::intake::Intake;
 use crate::crypto::random;
 use crate::message::Item;
@@ -14,6 +14,7 @@ use crate::pki::NodeId;
 use crate::send::uuid;
 use crate::serve::Error;
 use crate::serve::channel::MAX_INLINE;
+use crate::serve::outbox::Outbox;
 use crate::serve::protocol::{CollectionClose, ServeRole, ServeVerdict, SessionId, ToFront};
 use crate::spool::QueueId;
 use crate::spool::queue::Rank;

@@ -1,6 +1,5 @@
 //! What a keeper works with, and what it tells of its work.
 
-use std::fs::File;
 use std::net::IpAddr;
 use std::sync::atomic::AtomicBool;
 
@@ -10,9 +9,7 @@ use super::policy::RegistrationPolicy;
 use super::verdicts::verdict_of;
 use crate::pki::{NodeId, Window};
 use crate::serve::Error;
-use crate::serve::channel::Channel;
-use crate::serve::front::send_with;
-use crate::serve::protocol::{CallId, FrontCounts, ServeRole, ServeVerdict, ToFront};
+use crate::serve::protocol::{FrontCounts, ServeRole, ServeVerdict};
 use crate::spool::wire::Reception;
 use crate::spool::{Name, Spool, Time};
 
@@ -92,41 +89,5 @@ impl KeeperContext<'_> {
             verdict @ (ServeVerdict::Full(_) | ServeVerdict::Busy(_)) => verdict,
             _ => ServeVerdict::Busy(text.to_owned()),
         }
-    }
-}
-
-/// What the keeper sends to the front. An error means that the front is gone, which who listens to it notices.
-pub(super) struct Outbox<'a> {
-    pub(super) channel: &'a Channel,
-}
-
-impl Outbox<'_> {
-    pub(super) fn send(&self, head: &ToFront, body: &[u8], file: Option<&File>) {
-        let _ = send_with(self.channel, head, body, file);
-    }
-
-    pub(super) fn tell(&self, head: &ToFront) {
-        self.send(head, &[], None);
-    }
-
-    pub(super) fn answer(&self, call: CallId, verdict: ServeVerdict, object: &[u8]) {
-        self.answer_to(call, verdict, object, None);
-    }
-
-    /// As [`answer`](Self::answer), to a registered node.
-    pub(super) fn answer_to(
-        &self,
-        call: CallId,
-        verdict: ServeVerdict,
-        object: &[u8],
-        node: Option<NodeId>,
-    ) {
-        let node = node.map(|node| *node.digest());
-        let answer = ToFront::Answer {
-            call,
-            verdict,
-            node,
-        };
-        self.send(&answer, object, None);
     }
 }

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use jiff::SignedDuration;
 
-use super::context::{KeeperContext, KeeperEvent, Outbox};
+use super::context::{KeeperContext, KeeperEvent};
 use super::newcomers::Newcomers;
 use super::policy::{RegistrationFlow, RegistrationPolicy};
 use crate::asn1::hex;
@@ -17,6 +17,7 @@ use crate::node::registrations::{self, RegistrationOptions};
 use crate::node::{self, AuthorizationError, Keyring as _};
 use crate::pki::{NodeId, issuance};
 use crate::serve::Error;
+use crate::serve::outbox::Outbox;
 use crate::serve::protocol::{CallId, ServeVerdict};
 
 /// How long a promise to register a node holds, as deployed gateways have it.

@@ -1,25 +1,22 @@
 //! Parcels that come: judged, stored together, and then answered.
 
-use std::collections::HashMap;
 use std::fs::File;
-use std::io::{self, Read as _, Seek as _};
 use std::sync::mpsc::Receiver;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use super::abroad::ForeignCounts;
-use super::context::{KeeperContext, KeeperEvent, Outbox};
+use super::context::{KeeperContext, KeeperEvent};
 use super::judge::{Judge, WelcomeParcel};
 use super::mailboxes::MailboxCounts;
 use super::newcomers::Newcomers;
-use crate::disk::scratch::Scratch;
-use crate::disk::{FileRole, files};
 use crate::pipeline::mutex::lock;
 use crate::pki::NodeId;
 use crate::ramf::limits::MAX_MESSAGE_LEN;
 use crate::serve::Error;
+use crate::serve::outbox::Outbox;
 use crate::serve::protocol::{CallId, ParcelRoute, ServeVerdict, ToFront};
-use crate::spool::room::DEFAULT_RESERVE;
+use crate::serve::rooms::Rooms;
 use crate::spool::wire::{Arrived, MessageStore as _, Reception, SpoolMessages};
 use crate::spool::{self, QueueId};
 
@@ -48,17 +45,11 @@ pub(super) struct ArrivedParcel {
     pub octets: Option<Vec<u8>>,
 }
 
-/// A file for a parcel that is on its way.
-struct ParcelRoom {
-    file: File,
-    len: u64,
-}
-
 /// What takes parcels in. Several threads work on it.
 pub(super) struct Intake<'a> {
     context: &'a KeeperContext<'a>,
     outbox: &'a Outbox<'a>,
-    rooms: Mutex<HashMap<CallId, ParcelRoom>>,
+    rooms: &'a Rooms,
     judge: Mutex<Option<(Instant, Arc<Judge>)>>,
     store: Mutex<ParcelStore<'a>>,
     mailboxes: MailboxCounts<'a>,
@@ -86,13 +77,14 @@ impl<'a> Intake<'a> {
         context: &'a KeeperContext<'a>,
         outbox: &'a Outbox<'a>,
         newcomers: &'a Newcomers<'a>,
+        rooms: &'a Rooms,
     ) -> Self {
         Self {
             abroad: ForeignCounts::of(context.spool.owner()),
             newcomers,
             context,
             outbox,
-            rooms: Mutex::default(),
+            rooms,
             mailboxes: MailboxCounts::of(context.spool),
             judge: Mutex::default(),
             store: Mutex::new(ParcelStore {
@@ -127,45 +119,23 @@ impl<'a> Intake<'a> {
 
     /// Makes a file for a parcel, unless its sender or the disk is against it.
     pub(super) fn make_room(&self, call: CallId, route: &ParcelRoute, len: u64) {
-        let made = self.room(route, len).and_then(|file| {
-            let passed = file.try_clone();
-            let passed = passed.map_err(|error| self.failed(error.into()))?;
-            Ok((file, passed))
-        });
-        match made {
-            Ok((file, passed)) => {
-                // Before the front can answer.
-                lock(&self.rooms).insert(call, ParcelRoom { file, len });
-                self.outbox
-                    .send(&ToFront::Room { call }, &[], Some(&passed));
-            }
+        match self.room(call, route, len) {
+            Ok(file) => self.outbox.send(&ToFront::Room { call }, &[], Some(&file)),
             Err(verdict) => self.outbox.answer(call, verdict, &[]),
         }
     }
 
-    fn room(&self, route: &ParcelRoute, len: u64) -> Result<File, ServeVerdict> {
+    fn room(&self, call: CallId, route: &ParcelRoute, len: u64) -> Result<File, ServeVerdict> {
         if let ParcelRoute::Registered(signature) = route {
             let judge = self.judge().map_err(|error| self.failed(error))?;
             judge.claimed(signature)?;
         }
-        let spool = self.context.spool;
         // A node that is new has no spool yet.
-        let made = spool.make(QueueId::In);
+        let made = self.context.spool.make(QueueId::In);
         made.map_err(|error| self.failed(error.into()))?;
-        let asked: u64 = lock(&self.rooms).values().map(|room| room.len).sum();
-        let free = files::free_space(spool.root(), FileRole::Spool);
-        let free = free.map_err(|error| self.failed(error.into()))?;
-        let reserve = spool.owner().config().reserve().unwrap_or(DEFAULT_RESERVE);
-        if free < reserve.saturating_add(asked).saturating_add(len) {
-            return Err(ServeVerdict::Full("there is no room for it now".to_owned()));
-        }
-        let file = Scratch::new(&spool.tmp()).into_file();
-        file.map_err(|error| self.failed(error.into()))
-    }
-
-    /// Nothing came into the room of this question.
-    pub(super) fn give_up(&self, call: CallId) {
-        lock(&self.rooms).remove(&call);
+        let room = self.rooms.make(call, len);
+        let room = room.map_err(|error| self.failed(error))?;
+        room.ok_or_else(|| ServeVerdict::Full("there is no room for it now".to_owned()))
     }
 
     /// An error of this node, which is reported here, and not told to who asked.
@@ -204,7 +174,7 @@ impl<'a> Intake<'a> {
             Err(error) => {
                 let verdict = self.failed(error);
                 for parcel in batch {
-                    self.give_up(parcel.call);
+                    self.rooms.give_up(parcel.call);
                     self.outbox.answer(parcel.call, verdict.clone(), &[]);
                 }
                 return;
@@ -277,10 +247,11 @@ impl<'a> Intake<'a> {
         } = parcel;
         let octets = match octets {
             Some(octets) => Ok(octets),
-            None => match lock(&self.rooms).remove(&call) {
-                Some(room) => read(room.file),
-                None => Ok(Vec::new()), // without a body
-            },
+            // Or without a body.
+            None => self
+                .rooms
+                .take(call, MAX_MESSAGE_LEN)
+                .map(Option::unwrap_or_default),
         };
         let (len, verdict) = match octets {
             Ok(octets) => {
@@ -386,16 +357,4 @@ impl<'a> Intake<'a> {
             Err(error) => self.failed(error.into()),
         }
     }
-}
-
-/// The octets in a file that another process wrote.
-fn read(mut file: File) -> io::Result<Vec<u8>> {
-    let len = file.metadata()?.len();
-    if len > MAX_MESSAGE_LEN as u64 {
-        return Err(io::ErrorKind::InvalidData.into());
-    }
-    let mut octets = Vec::with_capacity(usize::try_from(len).unwrap_or_default());
-    file.rewind()?;
-    file.take(MAX_MESSAGE_LEN as u64).read_to_end(&mut octets)?;
-    Ok(octets)
 }

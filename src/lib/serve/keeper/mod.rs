@@ -20,9 +20,11 @@ use std::time::{Duration, Instant};
 
 use super::Error;
 use super::channel::{Channel, ReceivedMessage};
+use super::outbox::Outbox;
 use super::protocol::{CallId, ParcelRoute, ToFront, ToKeeper};
+use super::rooms::Rooms;
+use crate::spool::room::DEFAULT_RESERVE;
 use collections::{CollectionCall, Collections};
-use context::Outbox;
 use desk::{Desk, DeskCall};
 use intake::{ArrivedParcel, Intake};
 use newcomers::Newcomers;
@@ -67,7 +69,9 @@ pub fn run(
 ) -> Result<(), Error> {
     let outbox = Outbox { channel };
     let newcomers = Newcomers::of(context.spool.owner())?;
-    let intake = Intake::new(context, &outbox, &newcomers);
+    let reserve = context.spool.owner().config().reserve();
+    let files = Rooms::new(context.spool.tmp(), reserve.unwrap_or(DEFAULT_RESERVE));
+    let intake = Intake::new(context, &outbox, &newcomers, &files);
     let (parcels, arrived) = mpsc::channel();
     let (rooms, asked) = mpsc::channel();
     let (registrations, requested) = mpsc::channel();
@@ -88,7 +92,7 @@ pub fn run(
             for call in asked {
                 match call {
                     RoomCall::Make(call, route, len) => intake.make_room(call, &route, len),
-                    RoomCall::GiveUp(call) => intake.give_up(call),
+                    RoomCall::GiveUp(call) => files.give_up(call),
                 }
             }
         });
