@@ -33,6 +33,9 @@ pub struct ArrivalRouter<'a> {
     pub clock: &'a ClockArgs,
     /// Whether to go on.
     pub goes_on: &'a dyn Fn() -> bool,
+    /// Whether a run is asked for, although nothing may have come into `in`: the answer is asked for about once a second, and
+    /// counts once.
+    pub is_asked: &'a dyn Fn() -> bool,
     /// Called about once a second.
     pub pulse: &'a dyn Fn(),
     /// Called after each time that something was routed.
@@ -69,18 +72,20 @@ impl ArrivalRouter<'_> {
         let mut last: Option<(Instant, Option<SystemTime>)> = None;
         let mut is_woken = false;
         let mut pauses = Pauses::default();
+        let mut is_asked = false;
         while (self.goes_on)() {
             (self.pulse)();
+            is_asked |= (self.is_asked)();
             // Of another machine's changes on a network file system only the time of the directory tells.
             let modified = follow::time_of_change(arrivals.dir());
-            let is_new = is_woken || last.is_none_or(|(_, seen)| seen != modified);
+            let is_new = is_woken || is_asked || last.is_none_or(|(_, seen)| seen != modified);
             let since = last.map(|(at, _)| at.elapsed());
             let is_soon = since.is_some_and(|since| since < ROUTE_EVERY);
             let is_old = since.is_none_or(|since| since >= ROUTE_AGAIN);
             if (is_new || is_old) && !is_soon {
                 let started = Instant::now();
                 is_woken = false;
-                if self.spool.count(QueueId::In)? > 0 {
+                if std::mem::take(&mut is_asked) || self.spool.count(QueueId::In)? > 0 {
                     match route(self.spool, self.clock)? {
                         RouteEnd::Done => {
                             pauses.reset();

@@ -316,7 +316,7 @@ fn strangers(recipients: usize, messages: usize, not_shown: usize, left: usize) 
 }
 
 /// Logs a change of state in an exchange with this medium.
-fn log_change(event: ExchangeEvent, medium: &str) {
+pub(super) fn log_change(event: ExchangeEvent, medium: &str) {
     let medium = ("medium", medium);
     match event {
         ExchangeEvent::Stored { name, id, cargo } => report::event(

@@ -87,6 +87,7 @@ pub fn follow(
             clock: options.1,
             goes_on: &goes_on,
             // What was not named is said from time to time.
+            is_asked: &|| false,
             pulse: &|| mutex::lock(&log).tell_more(Instant::now()),
             routed: &|| {},
             trouble: &|error| {

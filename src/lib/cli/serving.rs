@@ -19,11 +19,13 @@ use sd_notify::NotifyState;
 use super::arrivals::ArrivalRouter;
 use super::clock::ClockArgs;
 use super::errors::{Postponed, Usage};
+use super::exchange;
 use super::listening::{self, ListenAddress};
 use super::{overview, report};
 use crate::binding::tls_certificate::end_of;
 use crate::command;
 use crate::disk::{FileRole, Lock, files};
+use crate::medium::ExchangeEvent;
 use crate::node::config::{NodeType, RegistrationSetting};
 use crate::node::{Directory, welcome};
 use crate::pipeline::mutex::lock;
@@ -61,6 +63,9 @@ const LOCK_WITHIN: Duration = Duration::from_millis(300);
 
 /// How long a time that was read is used.
 const CLOCK_FOR: Duration = Duration::from_millis(500);
+
+/// What the events of packing and unpacking name as the medium.
+const WIRE: &str = "wire";
 
 /// How often the same error is reported, at most.
 const AGAIN_AFTER: Duration = Duration::from_secs(60);
@@ -114,7 +119,7 @@ pub fn serve(spool: &Spool, options: &ServeOptions, clock: &ClockArgs) -> anyhow
     }
     let default = match role {
         ServeRole::LocalGateway => LOCAL,
-        ServeRole::Endpoint | ServeRole::InternetGateway => INTERNET,
+        ServeRole::Endpoint | ServeRole::InternetGateway | ServeRole::Courier => INTERNET,
     };
     let sockets = if options.listen.is_empty() {
         let default = default.parse().map_err(Usage)?;
@@ -197,6 +202,7 @@ fn keep(
     let log = ServeLog::default();
     let now = || time().map(|(time, _)| time.told);
     let counts = KeeperCounts::new(now()?);
+    let came = AtomicBool::new(false);
     let context = KeeperContext {
         spool,
         role,
@@ -213,6 +219,7 @@ fn keep(
                 spool,
                 clock,
                 goes_on: &goes_on,
+                is_asked: &|| came.swap(false, Ordering::Relaxed),
                 pulse: &|| {},
                 routed,
                 // What a moment's shortage ends goes on after it: others are served meanwhile.
@@ -224,6 +231,7 @@ fn keep(
             // No trouble ends it.
             let _ = arrivals.run();
         },
+        came: &|| came.store(true, Ordering::Relaxed),
     };
     let ends = AtomicBool::new(false);
     std::thread::scope(|scope| {
@@ -485,8 +493,34 @@ impl ServeLog {
                 let facts = [("id", id.as_str()), ("to", &to), ("by", &node.label_of(by))];
                 report::event("collected", &facts);
             }
+            KeeperEvent::Cargo {
+                sender,
+                len,
+                is_new,
+            } => {
+                let facts = [("from", sender.to_string()), ("octets", len.to_string())];
+                let [from, octets] = &facts;
+                let word = if is_new { "received" } else { "repeated" };
+                report::event(word, &[(from.0, &from.1), (octets.0, &octets.1)]);
+            }
+            KeeperEvent::CargoTaken { gateway, len } => {
+                let facts = [("to", gateway.to_string()), ("octets", len.to_string())];
+                let [to, octets] = &facts;
+                report::event("taken", &[(to.0, &to.1), (octets.0, &octets.1)]);
+            }
+            KeeperEvent::Exchange(event) => self.exchanged(*event),
             KeeperEvent::Counted(_) => {}
             KeeperEvent::Failed(error) => self.failed(&error.into()),
+        }
+    }
+
+    /// Reports what was unpacked or packed. What waits and cannot go is reported by relay-status.
+    fn exchanged(&self, event: ExchangeEvent) {
+        match event {
+            ExchangeEvent::Failed { what, error } | ExchangeEvent::SetAside { what, error } => {
+                self.failed(&anyhow::Error::from(error).context(what));
+            }
+            event => exchange::log_change(event, WIRE),
         }
     }
 

@@ -129,6 +129,12 @@ impl OpenEntry {
         }
     }
 
+    /// The file, which is read on from here.
+    #[must_use]
+    pub fn into_file(self) -> File {
+        self.file
+    }
+
     /// Whether another file has the same octets from here on.
     ///
     /// # Errors

@@ -9,6 +9,7 @@
 //! the sender and recipient.
 
 use std::fmt;
+use std::fs::File;
 use std::path::PathBuf;
 
 use super::Error;
@@ -16,6 +17,7 @@ use crate::asn1::{Hex, hex};
 use crate::crypto::hash;
 use crate::disk;
 use crate::disk::dir::Dir;
+use crate::disk::entry::OpenEntry;
 use crate::message::{Item, Object};
 use crate::pki::NodeId;
 use crate::ramf::{Kind, limits};
@@ -77,6 +79,20 @@ impl MediumFile {
             Ok(Some(octets))
         } else {
             Err(Error::Damaged)
+        }
+    }
+
+    /// Opens the file; `None` if it is gone.
+    ///
+    /// # Errors
+    /// [`Error::Unreadable`] when it cannot be opened.
+    pub fn open(&self) -> Result<Option<File>, Error> {
+        let dir = self.dir().map_err(Error::Unreadable)?;
+        let opened = dir.map(|dir| dir.open_file(self.name())).transpose();
+        match opened {
+            Ok(file) => Ok(file.map(OpenEntry::into_file)),
+            Err(error) if error.is_not_found() => Ok(None),
+            Err(error) => Err(Error::Unreadable(error)),
         }
     }
 

@@ -2,10 +2,11 @@
 //!
 //! `relaynet/taken/<gateway>/<sha256>` holds the time, and in a second line the SHA-256 of the request (CCA). A request
 //! travels in clear and can be shown by others, so a mark says less than a hint: it keeps the same cargo from going to
-//! the same request twice, and lets couriers remove the cargo a day later. `relaynet/taken/<gateway>/answering` holds
-//! the SHA-256 of the request that the cargo there answers.
+//! the same request twice, and lets couriers remove the cargo a day later. `relaynet/taken/<gateway>/answering` tells
+//! of the newest request, which the cargo there answers, when it was made.
 
 use std::collections::HashMap;
+use std::fmt;
 
 use jiff::Timestamp;
 
@@ -24,13 +25,19 @@ const MAX_MARK_LEN: usize = 128;
 /// The name of the note on the request that is answered.
 const ANSWERING: &str = "answering";
 
-/// That cargo was taken.
+/// That cargo was taken, or a request made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TakenMark {
-    /// When its receipt was acknowledged.
+    /// When the receipt of the cargo was acknowledged, or the request made.
     pub date: Timestamp,
-    /// The SHA-256 of the request that was shown.
+    /// The SHA-256 of the request.
     pub request: [u8; 32],
+}
+
+impl fmt::Display for TakenMark {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{}\n{}\n", self.date, Hex(&self.request))
+    }
 }
 
 impl Medium {
@@ -75,8 +82,7 @@ impl Medium {
         cargo: &[u8; 32],
         mark: &TakenMark,
     ) -> Result<(), Error> {
-        let text = format!("{}\n{}\n", mark.date, Hex(&mark.request));
-        self.write_mark(gateway, &Hex(cargo).to_string(), &text)
+        self.write_mark(gateway, &Hex(cargo).to_string(), &mark.to_string())
     }
 
     /// Removes a mark.
@@ -90,22 +96,21 @@ impl Medium {
         Ok(())
     }
 
-    /// The SHA-256 of the request of a gateway that its cargo here answers.
+    /// The newest request of a gateway, which its cargo here answers: when it was made, and its SHA-256.
     ///
     /// # Errors
     /// When the directory cannot be examined.
-    pub fn answering(&self, gateway: NodeId) -> Result<Option<[u8; 32]>, Error> {
+    pub fn answering(&self, gateway: NodeId) -> Result<Option<TakenMark>, Error> {
         let dir = self.marks_of(gateway)?;
-        let octets = dir.and_then(|dir| dir.read(ANSWERING, MAX_MARK_LEN).ok());
-        Ok(octets.and_then(|octets| hex::octets(octets.trim_ascii())))
+        Ok(dir.and_then(|dir| read_mark(&dir, ANSWERING)))
     }
 
     /// Notes the request that cargo for a gateway answers from now on.
     ///
     /// # Errors
     /// When it cannot be written.
-    pub fn set_answering(&self, gateway: NodeId, request: &[u8; 32]) -> Result<(), Error> {
-        self.write_mark(gateway, ANSWERING, &format!("{}\n", Hex(request)))
+    pub fn set_answering(&self, gateway: NodeId, request: &TakenMark) -> Result<(), Error> {
+        self.write_mark(gateway, ANSWERING, &request.to_string())
     }
 
     fn marks_of(&self, gateway: NodeId) -> Result<Option<Dir>, Error> {
@@ -149,7 +154,7 @@ mod tests {
         };
         medium.mark_taken(gateway, &[1; 32], &mark).unwrap();
         medium.mark_taken(gateway, &[2; 32], &mark).unwrap();
-        medium.set_answering(gateway, &[7; 32]).unwrap();
+        medium.set_answering(gateway, &mark).unwrap();
         let path = |name: &str| root.path().join(format!("relaynet/taken/{gateway}/{name}"));
         fs::write(path(&Hex(&[2; 32]).to_string()), "2027").unwrap();
         fs::write(path("x"), "x").unwrap();
@@ -159,7 +164,7 @@ mod tests {
         );
         assert_eq!(medium.mark_of(gateway, &[1; 32]).unwrap(), Some(mark));
         assert_eq!(medium.mark_of(gateway, &[2; 32]).unwrap(), None);
-        assert_eq!(medium.answering(gateway).unwrap(), Some([7; 32]));
+        assert_eq!(medium.answering(gateway).unwrap(), Some(mark));
         medium.unmark(gateway, &[1; 32]).unwrap();
         assert!(medium.taken(gateway).unwrap().is_empty());
         // Old marks go with old hints.
@@ -167,6 +172,6 @@ mod tests {
         let later = "2027-07-22T10:11:12Z".parse().unwrap();
         medium.tidy(later, true).unwrap();
         assert!(!path(&Hex(&[1; 32]).to_string()).exists());
-        assert_eq!(medium.answering(gateway).unwrap(), Some([7; 32]));
+        assert_eq!(medium.answering(gateway).unwrap(), Some(mark));
     }
 }

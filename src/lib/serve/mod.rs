@@ -14,12 +14,13 @@ pub mod protocol; // what they say
 pub mod front; // speaks with the network
 mod outbox; // what it is told
 mod rooms; // files for what is on its way
+mod carriage; // cargo on its way out
 pub mod keeper; // judges and stores
 
 use std::io;
 
 use crate::kind::ErrorKind;
-use crate::{disk, message, node, route, spool};
+use crate::{disk, medium, message, node, route, spool};
 
 /// An error of a server.
 #[derive(Debug, thiserror::Error)]
@@ -63,6 +64,9 @@ pub enum Error {
     /// The spool cannot be read or changed.
     #[error(transparent)]
     Spool(#[from] spool::Error),
+    /// The medium that cargo is on cannot be read or changed, or cargo is not acceptable.
+    #[error(transparent)]
+    Medium(#[from] medium::Error),
     /// A file cannot be read or written.
     #[error(transparent)]
     Disk(#[from] disk::Error),
@@ -77,6 +81,7 @@ impl Error {
             Self::Node(error) => Some(error),
             Self::Route(error) => Some(error),
             Self::Spool(error) => Some(error),
+            Self::Medium(error) => Some(error),
             Self::Disk(error) => Some(error),
             _ => None,
         }
@@ -97,6 +102,7 @@ impl Error {
             Self::Node(error) => error.kind(),
             Self::Route(error) => error.kind(),
             Self::Spool(error) => error.kind(),
+            Self::Medium(error) => error.kind(),
             Self::Disk(error) => error.kind(),
         }
     }

@@ -18,6 +18,8 @@ pub enum ParcelRoute {
     Anybody,
     /// From a node that is registered here, as this detached signature shows (PoWeb, RS-016).
     Registered(Vec<u8>),
+    /// No parcel but a delivery of cargo, from whoever carries it (CogRPC, RS-008).
+    Carried,
 }
 
 /// What the front tells the keeper.
@@ -96,6 +98,32 @@ pub enum ToKeeper {
         /// Which collection.
         session: SessionId,
     },
+    /// Somebody wants to collect cargo; the body is the request (CCA) that they show.
+    CargoCollection {
+        /// A new one.
+        session: SessionId,
+        /// The time until nothing new is to be sent, in milliseconds.
+        within: u64,
+    },
+    /// Cargo was stored at the other end.
+    CargoCollected {
+        /// Which collection.
+        session: SessionId,
+        /// Its delivery.
+        delivery: String,
+    },
+    /// The time for a collection of cargo is over.
+    CargoTimeUp {
+        /// Which collection.
+        session: SessionId,
+    },
+    /// A certificate for connections to an address of this machine is wanted.
+    LanCertificate {
+        /// Of this question.
+        call: CallId,
+        /// The address.
+        address: IpAddr,
+    },
     /// What was counted since the start.
     Counts(FrontCounts),
 }
@@ -110,7 +138,14 @@ pub enum ToFront {
         /// The certificate and its issuers, in DER.
         chain: Vec<Vec<u8>>,
     },
-    /// The answer to a question; the body is the object that was asked for.
+    /// The certificate that was asked for; the body is its key in DER.
+    LanCertificate {
+        /// Of which question.
+        call: CallId,
+        /// The certificate, in DER.
+        chain: Vec<Vec<u8>>,
+    },
+    /// The answer to a question; the body is the object that was asked for, or the id of the delivery that is judged.
     Answer {
         /// Of which question.
         call: CallId,
@@ -178,8 +213,10 @@ pub enum ServeVerdict {
 pub enum CollectionClose {
     /// Everything was sent and acknowledged.
     Complete,
-    /// The answer to the challenge, or an acknowledgement, was wrong.
+    /// The answer to the challenge, or an acknowledgement, or the request for cargo, was wrong.
     Refused(String),
+    /// The request for cargo was answered before.
+    Used,
     /// Try again.
     Again,
     /// The spool cannot be read.
@@ -208,19 +245,27 @@ pub enum ServeRole {
     InternetGateway,
     /// A gateway for the applications on this machine.
     LocalGateway,
+    /// A courier in a local network, without a node.
+    Courier,
 }
 
 impl ServeRole {
     /// Whether parcels come from anybody (RS-007).
     #[must_use]
     pub fn has_pohttp(self) -> bool {
-        self != Self::LocalGateway
+        matches!(self, Self::Endpoint | Self::InternetGateway)
     }
 
     /// Whether nodes register, deliver and collect (RS-016).
     #[must_use]
     pub fn has_poweb(self) -> bool {
-        self != Self::Endpoint
+        matches!(self, Self::InternetGateway | Self::LocalGateway)
+    }
+
+    /// Whether cargo comes and goes (RS-008).
+    #[must_use]
+    pub fn has_cogrpc(self) -> bool {
+        matches!(self, Self::InternetGateway | Self::Courier)
     }
 }
 

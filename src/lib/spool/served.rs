@@ -72,6 +72,8 @@ serve_counts! {
     Repeated = "repeated", "Parcels that were here before.";
     Looped = "loop", "Parcels that came round too often.";
     Collected = "collected", "Parcels that registered nodes collected.";
+    Cargo = "cargo", "Cargoes that came.";
+    CargoTaken = "cargo_collected", "Cargoes that were collected.";
     Registered = "registered", "Nodes that were registered, or renewed that.";
     Dropped = "dropped", "Nodes that were forgotten, since they signed nothing in a day.";
     Malformed = "refused_malformed", "What could not be parsed.";

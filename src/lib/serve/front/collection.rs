@@ -144,7 +144,11 @@ async fn collect(
     terms: CollectionTerms,
 ) -> Option<(u16, String)> {
     let again = || Some((AGAIN, "try again".to_owned()));
-    let Some(mut collection) = state.keeper.collect().await else {
+    let Some(mut collection) = state
+        .keeper
+        .begin_session(|session| ToKeeper::Collection { session }, Vec::new())
+        .await
+    else {
         return again();
     };
     let mut stops = state.stops.clone();
@@ -246,7 +250,7 @@ fn code_of(end: CollectionClose) -> (u16, String) {
     match end {
         CollectionClose::Complete => (COMPLETE, String::new()),
         CollectionClose::Refused(reason) => (UNACCEPTABLE, reason),
-        CollectionClose::Again => (AGAIN, "try again".to_owned()),
+        CollectionClose::Again | CollectionClose::Used => (AGAIN, "try again".to_owned()),
         CollectionClose::Failed => (FAILED, "the gateway failed".to_owned()),
     }
 }

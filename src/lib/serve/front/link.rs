@@ -23,6 +23,8 @@ pub(super) enum KeeperAnswer {
     Verdict(ServeVerdict, Vec<u8>, Option<[u8; 32]>),
     /// An empty file for a body.
     Room(File),
+    /// A certificate, and its key in DER.
+    Certificate(Vec<Vec<u8>>, Vec<u8>),
 }
 
 /// What happens to a collection.
@@ -191,6 +193,11 @@ impl KeeperLink {
                     let _ = waiting.send(KeeperAnswer::Room(file));
                 }
             }
+            ToFront::LanCertificate { call, chain } => {
+                if let Some(waiting) = open.calls.remove(&call) {
+                    let _ = waiting.send(KeeperAnswer::Certificate(chain, body));
+                }
+            }
             ToFront::Challenge { session } => {
                 open.tell(session, CollectionEvent::Challenge(body));
             }
@@ -258,8 +265,12 @@ impl KeeperLink {
         let _ = self.outgoing.send(MessageToKeeper { head, body }).await;
     }
 
-    /// Begins a collection. `None` when the keeper is gone.
-    pub(super) async fn collect(self: &Arc<Self>) -> Option<CollectionLink> {
+    /// Begins a collection, of which this tells the keeper. `None` when the keeper is gone.
+    pub(super) async fn begin_session(
+        self: &Arc<Self>,
+        begin: impl FnOnce(SessionId) -> ToKeeper,
+        body: Vec<u8>,
+    ) -> Option<CollectionLink> {
         let id = self.new_call();
         let (sender, events) = mpsc::unbounded_channel();
         {
@@ -269,8 +280,7 @@ impl KeeperLink {
             }
             open.sessions.insert(id, sender);
         }
-        self.tell(ToKeeper::Collection { session: id }, Vec::new())
-            .await;
+        self.tell(begin(id), body).await;
         Some(CollectionLink {
             link: Arc::clone(self),
             id,

@@ -4,7 +4,7 @@ use std::io;
 use std::net::{IpAddr, Ipv4Addr};
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, OnceLock};
 use std::time::Duration;
 
@@ -21,7 +21,9 @@ use tokio::time::{Instant, timeout_at};
 use tokio_rustls::TlsAcceptor;
 
 use super::first_head::FirstHead;
-use super::state::{FrontState, OpenConnection, PeerConnection, STOP_WITHIN};
+use super::state::{
+    Activity, FrontState, OpenConnection, PeerConnection, RequestUnderWay, STOP_WITHIN,
+};
 use super::{proxied, requests};
 use crate::serve::Error;
 
@@ -179,30 +181,6 @@ where
     serve(state, stream, peer, deadline).await
 }
 
-/// The requests of a connection.
-#[derive(Debug, Default)]
-struct Activity {
-    open: AtomicU64,
-    answered: AtomicU64,
-}
-
-/// A request that is under way.
-struct UnderWay(Arc<Activity>);
-
-impl UnderWay {
-    fn new(activity: &Arc<Activity>) -> Self {
-        activity.open.fetch_add(1, Ordering::Relaxed);
-        Self(Arc::clone(activity))
-    }
-}
-
-impl Drop for UnderWay {
-    fn drop(&mut self) {
-        self.0.open.fetch_sub(1, Ordering::Relaxed);
-        self.0.answered.fetch_add(1, Ordering::Relaxed);
-    }
-}
-
 /// Serves the requests of a connection.
 async fn serve<S>(
     state: &Arc<FrontState>,
@@ -236,9 +214,12 @@ where
     let service = service_fn(|request: Request<Incoming>| {
         was_seen.store(true, Ordering::Relaxed);
         let (state, peer) = (Arc::clone(state), Arc::clone(&peer));
-        let under_way = UnderWay::new(&activity);
+        let under_way = Arc::new(RequestUnderWay::new(&activity));
         async move {
-            let response = requests::answer(&state, &peer, request.map(Body::new)).await;
+            let mut request = request.map(Body::new);
+            // For those whose answer goes on after its head.
+            request.extensions_mut().insert(Arc::clone(&under_way));
+            let response = requests::answer(&state, &peer, request).await;
             state.answered.fetch_add(1, Ordering::Relaxed);
             drop(under_way);
             Ok::<_, std::convert::Infallible>(response)

@@ -12,6 +12,9 @@ mod link; // the keeper, as it is asked
 mod state; // what connections share
 mod requests; // HTTP
 mod collection; // the WebSocket
+mod cogrpc; // calls of gRPC, and how they end
+mod cargo_in; // cargo that a client delivers
+mod cargo_out; // cargo that a client collects
 mod listener; // connections
 mod sandbox; // no files, whatever happens
 

@@ -15,10 +15,11 @@ use hyper::{Method, Request, Response, StatusCode, Uri};
 
 use super::answers::{self, AnswerStyle, COUNTERSIGNATURE_SCHEME};
 use super::bodies::{self, BodyError, BodySink};
-use super::collection;
 use super::limits::PeerHold;
 use super::link::KeeperAnswer;
 use super::state::{FrontState, PeerConnection};
+use super::{cogrpc, collection};
+use crate::binding::cogrpc::Call;
 use crate::ramf::limits::MAX_MESSAGE_LEN;
 use crate::serve::channel::MAX_INLINE;
 use crate::serve::protocol::{CallId, ParcelRoute, ServeRole, ServeVerdict, ToKeeper};
@@ -59,6 +60,11 @@ pub(super) async fn answer(
         && let Some(text) = stranger(request.headers(), request.uri())
     {
         return answers::explained(StatusCode::BAD_REQUEST, text, request.headers());
+    }
+    if let Some(call) = Call::of_path(request.uri().path())
+        && role.has_cogrpc()
+    {
+        return cogrpc::answer(state, peer, call, request).await;
     }
     if request.uri().path() == COLLECTION && request.method() == Method::GET && role.has_poweb() {
         return collection::upgrade(state, peer, request).await;
@@ -245,7 +251,7 @@ impl Drop for CountedBody<'_> {
 }
 
 /// The turn of a body among those of its node or address; `None` if it does not come in time.
-async fn turn(state: &FrontState, peer: &PeerConnection) -> Option<PeerHold> {
+pub(super) async fn turn(state: &FrontState, peer: &PeerConnection) -> Option<PeerHold> {
     let since = tokio::time::Instant::now();
     loop {
         let hold = match peer.node() {
@@ -296,13 +302,10 @@ async fn long_parcel(
     let mut file: File = match state.keeper.ask(call, asks, Vec::new()).await {
         Some(KeeperAnswer::Room(file)) => file,
         Some(KeeperAnswer::Verdict(verdict, _, node)) => return Ok((verdict, node)),
-        None => return Ok((stopping(), None)),
+        Some(KeeperAnswer::Certificate(..)) | None => return Ok((stopping(), None)),
     };
     // The keeper keeps the room until it hears what became of it, also when this request is dropped.
-    let room = RoomHeld {
-        state,
-        call: Some(call),
-    };
+    let room = RoomHeld::new(state, call);
     let sink = BodySink::File(&mut file);
     let received = bodies::receive_in(&place, body, len, sink).await?;
     place.is_done();
@@ -312,13 +315,19 @@ async fn long_parcel(
 }
 
 /// The room for a body. If it is dropped before the body came, the keeper is told.
-struct RoomHeld<'a> {
+pub(super) struct RoomHeld<'a> {
     state: &'a FrontState,
     call: Option<CallId>,
 }
 
-impl RoomHeld<'_> {
-    fn used(mut self) {
+impl<'a> RoomHeld<'a> {
+    pub(super) fn new(state: &'a FrontState, call: CallId) -> Self {
+        let call = Some(call);
+        Self { state, call }
+    }
+
+    /// The body came.
+    pub(super) fn used(mut self) {
         self.call = None;
     }
 }
@@ -332,7 +341,7 @@ impl Drop for RoomHeld<'_> {
     }
 }
 
-fn stopping() -> ServeVerdict {
+pub(super) fn stopping() -> ServeVerdict {
     ServeVerdict::Busy("the server is about to stop".to_owned())
 }
 
@@ -342,7 +351,7 @@ type ParcelVerdict = (ServeVerdict, Option<[u8; 32]>);
 async fn verdict(state: &FrontState, call: CallId, head: ToKeeper, body: Vec<u8>) -> ParcelVerdict {
     match state.keeper.ask(call, head, body).await {
         Some(KeeperAnswer::Verdict(verdict, _, node)) => (verdict, node),
-        Some(KeeperAnswer::Room(_)) | None => (stopping(), None),
+        Some(KeeperAnswer::Room(_) | KeeperAnswer::Certificate(..)) | None => (stopping(), None),
     }
 }
 
@@ -388,7 +397,7 @@ async fn registration_step(
         Some(KeeperAnswer::Verdict(verdict, _, _)) => {
             answers::of_verdict(&verdict, AnswerStyle::Registration, headers)
         }
-        Some(KeeperAnswer::Room(_)) | None => {
+        Some(KeeperAnswer::Room(_) | KeeperAnswer::Certificate(..)) | None => {
             answers::of_verdict(&stopping(), AnswerStyle::Registration, headers)
         }
     }
@@ -408,7 +417,7 @@ async fn parameters(state: &FrontState, headers: &HeaderMap) -> Response<Body> {
         Some(KeeperAnswer::Verdict(verdict, _, _)) => {
             answers::of_verdict(&verdict, AnswerStyle::PoHttp, headers)
         }
-        Some(KeeperAnswer::Room(_)) | None => {
+        Some(KeeperAnswer::Room(_) | KeeperAnswer::Certificate(..)) | None => {
             answers::of_verdict(&stopping(), AnswerStyle::PoHttp, headers)
         }
     }

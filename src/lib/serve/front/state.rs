@@ -133,3 +133,28 @@ impl PeerConnection {
         self.node.get().copied()
     }
 }
+
+/// The requests of a connection.
+#[derive(Debug, Default)]
+pub(super) struct Activity {
+    pub(super) open: AtomicU64,
+    pub(super) answered: AtomicU64,
+}
+
+/// A request that is under way, until it is dropped.
+#[derive(Debug)]
+pub(super) struct RequestUnderWay(Arc<Activity>);
+
+impl RequestUnderWay {
+    pub(super) fn new(activity: &Arc<Activity>) -> Self {
+        activity.open.fetch_add(1, Ordering::Relaxed);
+        Self(Arc::clone(activity))
+    }
+}
+
+impl Drop for RequestUnderWay {
+    fn drop(&mut self) {
+        self.0.open.fetch_sub(1, Ordering::Relaxed);
+        self.0.answered.fetch_add(1, Ordering::Relaxed);
+    }
+}

@@ -7,6 +7,7 @@ use jiff::Timestamp;
 
 use super::policy::RegistrationPolicy;
 use super::verdicts::verdict_of;
+use crate::medium::ExchangeEvent;
 use crate::pki::{NodeId, Window};
 use crate::serve::Error;
 use crate::serve::protocol::{FrontCounts, ServeRole, ServeVerdict};
@@ -52,6 +53,24 @@ pub enum KeeperEvent {
         /// The node.
         by: NodeId,
     },
+    /// Cargo for this gateway came and is stored.
+    Cargo {
+        /// The gateway that sent it.
+        sender: NodeId,
+        /// Its length, in octets.
+        len: usize,
+        /// Whether it was not here already.
+        is_new: bool,
+    },
+    /// Cargo was stored by who collected it for a gateway.
+    CargoTaken {
+        /// The gateway.
+        gateway: NodeId,
+        /// Its length, in octets.
+        len: u64,
+    },
+    /// Something was unpacked or packed.
+    Exchange(Box<ExchangeEvent>),
     /// What the front counted since its start.
     Counted(FrontCounts),
     /// Something of this node failed. Who asked was told to come again.
@@ -77,6 +96,8 @@ pub struct KeeperContext<'a> {
     pub report: &'a (dyn Fn(KeeperEvent) + Sync),
     /// Routes what comes.
     pub route: &'a Routing<'a>,
+    /// Called when cargo was unpacked, which may have brought what no parcel shows: acknowledgements.
+    pub came: &'a (dyn Fn() + Sync),
 }
 
 impl KeeperContext<'_> {

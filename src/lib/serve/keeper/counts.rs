@@ -64,6 +64,10 @@ impl KeeperCounts {
             KeeperEvent::Registered { .. } => numbers.add(ServeCount::Registered),
             KeeperEvent::Dropped(_) => numbers.add(ServeCount::Dropped),
             KeeperEvent::Collected { .. } => numbers.add(ServeCount::Collected),
+            KeeperEvent::Cargo { .. } => numbers.add(ServeCount::Cargo),
+            KeeperEvent::CargoTaken { .. } => numbers.add(ServeCount::CargoTaken),
+            // Parcels in cargo are counted with the cargo.
+            KeeperEvent::Exchange(_) => {}
             KeeperEvent::Failed(_) => numbers.add(ServeCount::Failures),
         }
     }

@@ -125,7 +125,7 @@ impl Judge {
         route: &ParcelRoute,
     ) -> Result<WelcomeParcel, ServeVerdict> {
         let session = match route {
-            ParcelRoute::Anybody => None,
+            ParcelRoute::Anybody | ParcelRoute::Carried => None,
             ParcelRoute::Registered(signature) => {
                 Some(self.signer(signature, Purpose::Delivery, &octets)?)
             }

@@ -12,6 +12,8 @@ pub mod counts; // what it did, in numbers
 mod intake; // parcels, into the spool
 mod desk; // registrations
 mod collections; // parcels, out of the spool
+mod cargo_in; // cargo, onto the medium within the spool and from there into the queues
+mod cargo_out; // cargo, out of the queues
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -19,11 +21,16 @@ use std::sync::mpsc::{self, Sender};
 use std::time::{Duration, Instant};
 
 use super::Error;
+use super::carriage::CarriageCall;
 use super::channel::{Channel, ReceivedMessage};
 use super::outbox::Outbox;
 use super::protocol::{CallId, ParcelRoute, ToFront, ToKeeper};
 use super::rooms::Rooms;
+use crate::medium::Medium;
 use crate::spool::room::DEFAULT_RESERVE;
+use cargo_in::{ArrivedCargo, CargoIntake};
+use cargo_out::Carriage;
+
 use collections::{CollectionCall, Collections};
 use desk::{Desk, DeskCall};
 use intake::{ArrivedParcel, Intake};
@@ -49,6 +56,8 @@ struct Desks {
     rooms: Sender<RoomCall>,
     registrations: Sender<DeskCall>,
     collections: Sender<CollectionCall>,
+    cargo: Sender<ArrivedCargo>,
+    carriage: Sender<CarriageCall>,
 }
 
 /// A question for room.
@@ -76,11 +85,23 @@ pub fn run(
     let (rooms, asked) = mpsc::channel();
     let (registrations, requested) = mpsc::channel();
     let (collections, collected) = mpsc::channel();
+    let (cargo, carried) = mpsc::channel();
+    let (carriage, called) = mpsc::channel();
+    let medium = if context.role.has_cogrpc() {
+        Some(Medium::of_spool(context.spool)?)
+    } else {
+        None
+    };
+    let cargo_intake = medium
+        .as_ref()
+        .map(|medium| CargoIntake::new(context, &outbox, &files, medium));
     let desks = Desks {
         parcels,
         rooms,
         registrations,
         collections: collections.clone(),
+        cargo,
+        carriage,
     };
     let arrived = Mutex::new(arrived);
     let ends = AtomicBool::new(false);
@@ -105,6 +126,13 @@ pub fn run(
             }
         });
         scope.spawn(|| drop_newcomers(context, &newcomers, &ends));
+        if let (Some(medium), Some(cargo_intake)) = (&medium, &cargo_intake) {
+            let (unpacks, wakes) = mpsc::channel();
+            scope.spawn(move || cargo_intake.work(&carried, &unpacks));
+            scope.spawn(move || cargo_intake.unpack_all(&wakes));
+            let mut carriage = Carriage::new(context, &outbox, medium);
+            scope.spawn(move || carriage.work(&called));
+        }
         let mut sessions = Collections::new(context, &outbox, &intake);
         scope.spawn(move || sessions.work(&collected));
         scope.spawn(|| {
@@ -198,6 +226,13 @@ impl Desks {
                 self.rooms.send(RoomCall::Make(call, route, len)).ok()
             }
             ToKeeper::NoParcel { call } => self.rooms.send(RoomCall::GiveUp(call)).ok(),
+            ToKeeper::Parcel {
+                call,
+                route: ParcelRoute::Carried,
+            } => {
+                let octets = (!body.is_empty()).then_some(body);
+                self.cargo.send(ArrivedCargo { call, octets }).ok()
+            }
             ToKeeper::Parcel { call, route } => {
                 // A parcel is never empty, so an empty body means that it is in a file.
                 let octets = (!body.is_empty()).then_some(body);
@@ -233,7 +268,18 @@ impl Desks {
                 let collected = CollectionCall::Collected { session, delivery };
                 self.collections.send(collected).ok()
             }
-            ToKeeper::Gone { session } => self.collections.send(CollectionCall::Gone(session)).ok(),
+            ToKeeper::Gone { session } => {
+                // It is the session of one of them.
+                let _ = self.carriage.send(CarriageCall::Gone(session));
+                self.collections.send(CollectionCall::Gone(session)).ok()
+            }
+            ToKeeper::CargoCollection { .. }
+            | ToKeeper::CargoCollected { .. }
+            | ToKeeper::CargoTimeUp { .. } => {
+                CarriageCall::of(head, body).and_then(|call| self.carriage.send(call).ok())
+            }
+            // A gateway on the Internet has its own.
+            ToKeeper::LanCertificate { .. } => None,
             ToKeeper::Counts(counts) => {
                 (context.report)(KeeperEvent::Counted(counts));
                 Some(())
