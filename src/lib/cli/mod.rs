@@ -84,6 +84,8 @@ pub mod following; // for as long as nobody stops it
 pub mod listening; // the sockets of a server
 #[cfg(feature = "online")]
 pub mod serving; // what relay-serve does and reports
+#[cfg(feature = "online")]
+pub mod couriering; // what it does as a courier
 use std::panic::AssertUnwindSafe;
 use std::process::ExitCode;
 use std::sync::Arc;

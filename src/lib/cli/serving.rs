@@ -141,6 +141,7 @@ pub fn serve(spool: &Spool, options: &ServeOptions, clock: &ClockArgs) -> anyhow
     let terms = FrontTerms {
         has_tls: shown.is_some(),
         is_behind_proxy: options.is_behind_proxy,
+        makes_certificates: false,
         role,
         connections: options.connections,
     };
@@ -224,7 +225,7 @@ fn keep(
                 routed,
                 // What a moment's shortage ends goes on after it: others are served meanwhile.
                 trouble: &|error| {
-                    log.failed(&error.into());
+                    log.errors.tell(&error.into());
                     Ok(())
                 },
             };
@@ -235,7 +236,7 @@ fn keep(
     };
     let ends = AtomicBool::new(false);
     std::thread::scope(|scope| {
-        scope.spawn(|| counts.write(spool, &now, &ends, &|error| log.failed(&error.into())));
+        scope.spawn(|| counts.write(spool, &now, &ends, &|error| log.errors.tell(&error.into())));
         let kept = keeper::run(&context, channel, &mut |channel| {
             if reloads.swap(false, Ordering::Relaxed) {
                 reload(channel, options, role, now().ok());
@@ -365,7 +366,7 @@ fn check_exposure(sockets: &[OwnedFd], has_tls: bool, role: ServeRole) -> anyhow
 }
 
 /// Lets this process and the front open files for so many connections.
-fn raise_limit(connections: usize) -> anyhow::Result<()> {
+pub(super) fn raise_limit(connections: usize) -> anyhow::Result<()> {
     let wanted = connections as u64 + OTHER_FILES;
     let limit = getrlimit(Resource::Nofile);
     if limit.current.is_some_and(|current| current < wanted) {
@@ -399,7 +400,7 @@ fn policy_of(node: &Directory) -> RegistrationPolicy {
 }
 
 /// Starts this executable again, as the front.
-fn start_front(socket: OwnedFd) -> anyhow::Result<Child> {
+pub(super) fn start_front(socket: OwnedFd) -> anyhow::Result<Child> {
     let mut command = Command::new("/proc/self/exe");
     command
         .arg0("relay-serve")
@@ -413,7 +414,7 @@ fn start_front(socket: OwnedFd) -> anyhow::Result<Child> {
 }
 
 /// Ends the front, if it has not ended by itself.
-fn end(front: &mut Child) {
+pub(super) fn end(front: &mut Child) {
     for _ in 0..20 {
         if front.try_wait().is_ok_and(|ended| ended.is_some()) {
             return;
@@ -440,7 +441,7 @@ pub fn run_front() -> anyhow::Result<()> {
     Ok(front::run(channel)?)
 }
 
-fn tell_manager(state: &[NotifyState<'_>]) {
+pub(super) fn tell_manager(state: &[NotifyState<'_>]) {
     // Without a service manager there is nobody to tell.
     let _ = sd_notify::notify(state);
 }
@@ -448,8 +449,7 @@ fn tell_manager(state: &[NotifyState<'_>]) {
 /// Reports what a server does.
 #[derive(Default)]
 struct ServeLog {
-    /// The last error, and when it was reported.
-    last: Mutex<Option<(String, Instant)>>,
+    errors: ServeErrors,
 }
 
 impl ServeLog {
@@ -510,7 +510,7 @@ impl ServeLog {
             }
             KeeperEvent::Exchange(event) => self.exchanged(*event),
             KeeperEvent::Counted(_) => {}
-            KeeperEvent::Failed(error) => self.failed(&error.into()),
+            KeeperEvent::Failed(error) => self.errors.tell(&error.into()),
         }
     }
 
@@ -518,14 +518,23 @@ impl ServeLog {
     fn exchanged(&self, event: ExchangeEvent) {
         match event {
             ExchangeEvent::Failed { what, error } | ExchangeEvent::SetAside { what, error } => {
-                self.failed(&anyhow::Error::from(error).context(what));
+                self.errors.tell(&anyhow::Error::from(error).context(what));
             }
             event => exchange::log_change(event, WIRE),
         }
     }
+}
 
+/// Reports errors.
+#[derive(Default)]
+pub(super) struct ServeErrors {
+    /// The last one, and when it was reported.
+    last: Mutex<Option<(String, Instant)>>,
+}
+
+impl ServeErrors {
     /// Reports an error, unless the same one was reported a moment ago: each request would repeat it.
-    fn failed(&self, error: &anyhow::Error) {
+    pub(super) fn tell(&self, error: &anyhow::Error) {
         let text = report::text_of(error);
         let mut last = lock(&self.last);
         let is_again = last

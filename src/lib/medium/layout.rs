@@ -12,7 +12,7 @@
 //! Names are in lower case, and files are only renamed and never linked, so that FAT is enough.
 
 use std::io::ErrorKind;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::Error;
 use super::names::{FOLDERS, MediumFile, below, file_name};
@@ -278,6 +278,15 @@ impl Medium {
         let (dir, _) = made(&above, &gateway.to_string())?;
         let (tmp, _) = made(&self.top, "tmp")?;
         Ok((dir, tmp))
+    }
+
+    /// The directory for temporary files, which is made if it is missing.
+    ///
+    /// # Errors
+    /// When it cannot be made.
+    pub fn make_tmp(&self) -> Result<PathBuf, Error> {
+        let (tmp, _) = self.top.make_dir("tmp").map_err(denied)?;
+        Ok(tmp.path().to_owned())
     }
 
     /// Removes a message.

@@ -15,6 +15,8 @@ pub mod front; // speaks with the network
 mod outbox; // what it is told
 mod rooms; // files for what is on its way
 mod carriage; // cargo on its way out
+mod dispatch; // what the front says
+pub mod courier; // keeps cargo on a medium, without keys
 pub mod keeper; // judges and stores
 
 use std::io;

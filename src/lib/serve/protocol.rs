@@ -230,6 +230,8 @@ pub struct FrontTerms {
     pub has_tls: bool,
     /// Whether a proxy stands before it, which names the address of each client (PROXY protocol, version 2).
     pub is_behind_proxy: bool,
+    /// Whether it shows certificates that are made for the address of each connection, to private addresses alone.
+    pub makes_certificates: bool,
     /// What it is for.
     pub role: ServeRole,
     /// The most connections at once.

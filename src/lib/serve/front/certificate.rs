@@ -1,13 +1,21 @@
 //! The certificate that the server shows, which may change while it runs.
 
+use std::collections::HashMap;
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
 use rustls::ServerConfig;
 use rustls::crypto::ring::default_provider;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
+use super::link::{KeeperAnswer, KeeperLink};
 use crate::pipeline::mutex::lock;
 use crate::serve::Error;
+use crate::serve::protocol::ToKeeper;
+
+/// After this time a certificate for an address is made anew: it is valid for 24 hours.
+const ANEW_AFTER: Duration = Duration::from_secs(12 * 3600);
 
 /// The certificate that new connections are shown.
 #[derive(Debug, Default)]
@@ -30,6 +38,37 @@ impl ShownCertificate {
     #[must_use]
     pub fn get(&self) -> Option<Arc<ServerConfig>> {
         lock(&self.config).clone()
+    }
+}
+
+/// Certificates for addresses of this machine, made when they are first needed.
+#[derive(Debug, Default)]
+pub(super) struct LanCertificates {
+    made: tokio::sync::Mutex<HashMap<IpAddr, (Instant, Arc<ServerConfig>)>>,
+}
+
+impl LanCertificates {
+    /// What connections to an address are made with; `None` if there is no certificate for it.
+    pub(super) async fn get(
+        &self,
+        address: IpAddr,
+        keeper: &KeeperLink,
+    ) -> Option<Arc<ServerConfig>> {
+        let mut made = self.made.lock().await;
+        if let Some((at, config)) = made.get(&address)
+            && at.elapsed() < ANEW_AFTER
+        {
+            return Some(Arc::clone(config));
+        }
+        let call = keeper.new_call();
+        let asks = ToKeeper::LanCertificate { call, address };
+        let Some(KeeperAnswer::Certificate(chain, key)) = keeper.ask(call, asks, Vec::new()).await
+        else {
+            return None;
+        };
+        let config = Arc::new(config(chain, key).ok()?);
+        made.insert(address, (Instant::now(), Arc::clone(&config)));
+        Some(config)
     }
 }
 

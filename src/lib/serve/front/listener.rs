@@ -25,6 +25,7 @@ use super::state::{
     Activity, FrontState, OpenConnection, PeerConnection, RequestUnderWay, STOP_WITHIN,
 };
 use super::{proxied, requests};
+use crate::binding::server::is_private;
 use crate::serve::Error;
 
 /// The first head of a request must be here so soon after the connection.
@@ -64,7 +65,8 @@ enum Accepting {
 
 /// A connection before anything was read.
 enum Accepted {
-    Tcp(TcpStream, IpAddr),
+    /// The addresses of the client and of this end.
+    Tcp(TcpStream, IpAddr, IpAddr),
     Unix(UnixStream),
 }
 
@@ -84,7 +86,8 @@ impl Accepting {
                 let _ = stream.set_nodelay(true);
                 // One that reads nothing, or is gone, is noticed by the system, however much is on the way.
                 let _ = sockopt::set_tcp_user_timeout(&stream, UNREAD_FOR);
-                Accepted::Tcp(stream, address.ip())
+                let local = stream.local_addr()?.ip().to_canonical();
+                Accepted::Tcp(stream, address.ip().to_canonical(), local)
             }
             Self::Unix(listener) => Accepted::Unix(listener.accept().await?.0),
         })
@@ -133,10 +136,17 @@ async fn accept(state: Arc<FrontState>, socket: Accepting) {
 async fn admit(open: OpenConnection, accepted: Accepted) -> io::Result<()> {
     let deadline = Instant::now() + FIRST_HEAD_WITHIN;
     match accepted {
-        Accepted::Tcp(stream, address) => prepare(open, stream, address, deadline).await,
+        Accepted::Tcp(stream, address, local) => {
+            // Who is not near has no business with a certificate that nobody vouches for.
+            let is_near = is_private(address) && is_private(local);
+            if open.state.terms.makes_certificates && !is_near {
+                return Ok(());
+            }
+            prepare(open, stream, (address, local), deadline).await
+        }
         Accepted::Unix(stream) => {
             let local = Ipv4Addr::LOCALHOST.into();
-            prepare(open, stream, local, deadline).await
+            prepare(open, stream, (local, local), deadline).await
         }
     }
 }
@@ -145,7 +155,7 @@ async fn admit(open: OpenConnection, accepted: Accepted) -> io::Result<()> {
 async fn prepare<S>(
     open: OpenConnection,
     mut stream: S,
-    address: IpAddr,
+    (address, local): (IpAddr, IpAddr),
     deadline: Instant,
 ) -> io::Result<()>
 where
@@ -174,7 +184,12 @@ where
     if !state.terms.has_tls {
         return serve(state, stream, peer, deadline).await;
     }
-    let Some(config) = state.certificate.get() else {
+    let config = if state.terms.makes_certificates {
+        state.lan_certificates.get(local, &state.keeper).await
+    } else {
+        state.certificate.get()
+    };
+    let Some(config) = config else {
         return Ok(());
     };
     let stream = timeout_at(deadline, TlsAcceptor::from(config).accept(stream)).await??;

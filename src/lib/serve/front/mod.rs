@@ -4,11 +4,11 @@
 mod first_head; // a connection must bring a request soon
 mod limits; // how much one address may take
 mod proxied; // whose connection a proxy passes on
-pub mod certificate; // what the server shows
 mod places; // who moves how much at once, and who goes first
 mod bodies; // how long and how slow
 mod answers; // verdicts, as clients know them
 mod link; // the keeper, as it is asked
+pub mod certificate; // what the server shows
 mod state; // what connections share
 mod requests; // HTTP
 mod collection; // the WebSocket
@@ -30,7 +30,7 @@ use super::Error;
 use super::channel::Channel;
 use super::protocol::{FrontCounts, ToKeeper};
 use crate::pipeline::mutex::lock;
-use certificate::ShownCertificate;
+use certificate::{LanCertificates, ShownCertificate};
 use limits::{BODIES_OF_ADDRESS, BODIES_OF_NODE, CONNECTIONS_OF_ADDRESS, PeerLimit};
 use link::{KeeperLink, KeeperNotice};
 use places::Places;
@@ -75,6 +75,7 @@ pub fn run(socket: OwnedFd) -> Result<(), Error> {
             terms,
             keeper,
             certificate: ShownCertificate::default(),
+            lan_certificates: LanCertificates::default(),
             connections_of_address: PeerLimit::new(CONNECTIONS_OF_ADDRESS),
             bodies_of_address: PeerLimit::new(BODIES_OF_ADDRESS),
             bodies_of_node: PeerLimit::new(BODIES_OF_NODE),
@@ -97,7 +98,7 @@ pub fn run(socket: OwnedFd) -> Result<(), Error> {
             octets_in: AtomicU64::new(0),
             octets_out: AtomicU64::new(0),
         });
-        if state.terms.has_tls {
+        if state.terms.has_tls && !state.terms.makes_certificates {
             // Before the first connection is accepted.
             match notices.recv().await {
                 Some(KeeperNotice::Certificate(chain, key)) => state.certificate.set(chain, key)?,

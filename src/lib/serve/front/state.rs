@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
 
-use super::certificate::ShownCertificate;
+use super::certificate::{LanCertificates, ShownCertificate};
 use super::limits::{PeerHold, PeerLimit};
 use super::link::KeeperLink;
 use super::places::Places;
@@ -22,6 +22,7 @@ pub(super) struct FrontState {
     pub(super) terms: FrontTerms,
     pub(super) keeper: Arc<KeeperLink>,
     pub(super) certificate: ShownCertificate,
+    pub(super) lan_certificates: LanCertificates,
     pub(super) places: Arc<Semaphore>,
     pub(super) connections_of_address: Arc<PeerLimit>,
     pub(super) bodies_of_address: Arc<PeerLimit>,

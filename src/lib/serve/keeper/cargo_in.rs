@@ -5,6 +5,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
 use std::time::Duration;
 
 use super::context::{KeeperContext, KeeperEvent};
+use super::newcomers::Newcomers;
 use super::verdicts::verdict_of;
 use crate::binding::cogrpc::{CargoDelivery, MAX_MESSAGE};
 use crate::medium::{self, ExchangeEvent, Importer, Medium, PassingMessage, passing};
@@ -38,6 +39,7 @@ pub(super) struct CargoIntake<'a> {
     outbox: &'a Outbox<'a>,
     rooms: &'a Rooms,
     medium: &'a Medium,
+    newcomers: &'a Newcomers<'a>,
 }
 
 impl<'a> CargoIntake<'a> {
@@ -45,13 +47,14 @@ impl<'a> CargoIntake<'a> {
         context: &'a KeeperContext<'a>,
         outbox: &'a Outbox<'a>,
         rooms: &'a Rooms,
-        medium: &'a Medium,
+        (medium, newcomers): (&'a Medium, &'a Newcomers<'a>),
     ) -> Self {
         Self {
             context,
             outbox,
             rooms,
             medium,
+            newcomers,
         }
     }
 
@@ -128,6 +131,9 @@ impl<'a> CargoIntake<'a> {
         }
         let stored = self.medium.store(&cargo);
         let is_new = stored.map_err(|error| failed(error.into()))?;
+        if let Err(error) = self.newcomers.signed(cargo.sender) {
+            (self.context.report)(KeeperEvent::Failed(error.into()));
+        }
         (self.context.report)(KeeperEvent::Cargo {
             sender: cargo.sender,
             len: cargo.octets().len(),

@@ -23,8 +23,9 @@ use std::time::{Duration, Instant};
 use super::Error;
 use super::carriage::CarriageCall;
 use super::channel::{Channel, ReceivedMessage};
+use super::dispatch::dispatch;
 use super::outbox::Outbox;
-use super::protocol::{CallId, ParcelRoute, ToFront, ToKeeper};
+use super::protocol::{CallId, ParcelRoute, ToKeeper};
 use super::rooms::Rooms;
 use crate::medium::Medium;
 use crate::spool::room::DEFAULT_RESERVE;
@@ -43,9 +44,6 @@ const LOOK_EVERY: Duration = Duration::from_millis(250);
 
 /// How often nodes that signed nothing are looked for.
 const DROP_EVERY: Duration = Duration::from_secs(300);
-
-/// How long the front has to end when the server stops, before it is left alone.
-const STOP_WITHIN: Duration = Duration::from_secs(15);
 
 /// The threads that take parcels in: while one waits for the disk, another judges.
 const INTAKE_THREADS: usize = 4;
@@ -94,7 +92,7 @@ pub fn run(
     };
     let cargo_intake = medium
         .as_ref()
-        .map(|medium| CargoIntake::new(context, &outbox, &files, medium));
+        .map(|medium| CargoIntake::new(context, &outbox, &files, (medium, &newcomers)));
     let desks = Desks {
         parcels,
         rooms,
@@ -142,7 +140,8 @@ pub fn run(
             (context.route)(&ends, &look);
             drop(collections);
         });
-        let listened = listen(context, channel, &desks, pulse);
+        let mut hand_on = |message| desks.hand_on(context, message);
+        let listened = dispatch(channel, context.stops, &mut hand_on, pulse);
         ends.store(true, Ordering::Relaxed);
         drop(desks);
         listened
@@ -172,35 +171,6 @@ fn drop_newcomers(context: &KeeperContext<'_>, newcomers: &Newcomers<'_>, ends: 
             }
         }
         std::thread::sleep(LOOK_EVERY);
-    }
-}
-
-/// Hands on what the front says, until it ends.
-fn listen(
-    context: &KeeperContext<'_>,
-    channel: &Channel,
-    desks: &Desks,
-    pulse: &mut dyn FnMut(&Channel),
-) -> Result<(), Error> {
-    let mut buffer = Vec::new();
-    let mut stopped: Option<Instant> = None;
-    loop {
-        if context.stops.load(Ordering::Relaxed) && stopped.is_none() {
-            let _ = channel.send(&ToFront::Stop, &[], &[]);
-            stopped = Some(Instant::now());
-        }
-        if stopped.is_some_and(|since| since.elapsed() >= STOP_WITHIN) {
-            return Ok(());
-        }
-        pulse(channel);
-        if !channel.wait(LOOK_EVERY)? {
-            continue;
-        }
-        match channel.receive(&mut buffer)? {
-            Some(message) => desks.hand_on(context, message),
-            None if stopped.is_some() => return Ok(()),
-            None => return Err(Error::FrontEnded),
-        }
     }
 }
 
