@@ -2213,7 +2213,7 @@ _relay() {
             return 0
             ;;
         relay__subcmd__serve)
-            opts="-q -v -h -V -N --behind-proxy --front --quiet --verbose --help --version --node --passphrase-file --passphrase-fd --listen --cert --key --connections --now --clock-drift"
+            opts="-q -v -h -V -N --behind-proxy --front --quiet --verbose --help --version --node --passphrase-file --passphrase-fd --listen --cert --key --courier --quota --connections --now --clock-drift"
             if [[ ${cur} == -* && -z ${ended} ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -2245,6 +2245,14 @@ _relay() {
                     ;;
                 --key)
                     _relay_complete file 2>/dev/null
+                    return 0
+                    ;;
+                --courier)
+                    _relay_complete dir 2>/dev/null
+                    return 0
+                    ;;
+                --quota)
+                    _relay_complete none 2>/dev/null
                     return 0
                     ;;
                 --connections)

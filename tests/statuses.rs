@@ -1171,6 +1171,7 @@ fn serve() -> Cases<serve::Error> {
     cases.extend(around(node(), E::Node));
     cases.extend(around(route(), E::Route));
     cases.extend(around(spool(), E::Spool));
+    cases.extend(around(medium(), E::Medium));
     cases.extend(around(disk(), E::Disk));
     cases
 }

@@ -13,7 +13,7 @@ use crate::disk::{FileRole, files};
 use crate::pipeline::mutex::lock;
 
 /// A file for a body that is on its way.
-struct Room {
+struct BodyRoom {
     file: File,
     len: u64,
 }
@@ -24,7 +24,7 @@ pub(super) struct Rooms {
     tmp: PathBuf,
     /// What is to stay free beside them, in octets.
     reserve: u64,
-    open: Mutex<HashMap<CallId, Room>>,
+    open: Mutex<HashMap<CallId, BodyRoom>>,
 }
 
 impl Rooms {
@@ -50,7 +50,7 @@ impl Rooms {
         let file = Scratch::new(&self.tmp).into_file()?;
         let passed = file.try_clone()?;
         // Before the front can answer.
-        lock(&self.open).insert(call, Room { file, len });
+        lock(&self.open).insert(call, BodyRoom { file, len });
         Ok(Some(passed))
     }
 
@@ -65,7 +65,7 @@ impl Rooms {
     /// When it cannot be read, or is longer than `most` octets.
     pub(super) fn take(&self, call: CallId, most: usize) -> io::Result<Option<Vec<u8>>> {
         let room = lock(&self.open).remove(&call);
-        let Some(Room { mut file, .. }) = room else {
+        let Some(BodyRoom { mut file, .. }) = room else {
             return Ok(None);
         };
         let len = usize::try_from(file.metadata()?.len()).unwrap_or(usize::MAX);

@@ -10,8 +10,9 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+use super::context::{CourierContext, CourierEvent};
 use super::store::CourierStore;
-use super::{CourierContext, CourierEvent};
+
 use crate::medium::{self, MediumFile, PassingMessage, TakenMark};
 use crate::ramf::Kind;
 use crate::serve::Error;

@@ -1,14 +1,13 @@
 //! A courier that gateways in a local network reach: it takes their cargo and gives them theirs, from a medium. It has no
 //! node and no keys.
 
+mod context; // what all of it works with
 mod certificate; // for addresses of this machine
 mod store; // what is on the medium
 mod carriage; // cargo that gateways collect
 
-use std::sync::atomic::AtomicBool;
 use std::sync::mpsc::{self, Receiver};
 
-use jiff::Timestamp;
 use prost::Message as _;
 
 use super::Error;
@@ -16,78 +15,20 @@ use super::carriage::CarriageCall;
 use super::channel::{Channel, ReceivedMessage};
 use super::dispatch::dispatch;
 use super::outbox::Outbox;
-use super::protocol::{CallId, FrontCounts, ParcelRoute, ServeVerdict, ToFront, ToKeeper};
+use super::protocol::{CallId, ParcelRoute, ServeVerdict, ToFront, ToKeeper};
 use super::rooms::Rooms;
 use crate::binding::cogrpc::{CargoDelivery, MAX_MESSAGE};
 use crate::kind::{DiskCause, ErrorKind};
-use crate::medium::{self, Medium, MediumFile, PassingMessage};
-use crate::pki::{NodeId, Window};
+use crate::medium::PassingMessage;
 use crate::ramf::Kind;
 use crate::verify::Policy;
 use carriage::CourierCarriage;
 use store::CourierStore;
 
-/// An event of a courier.
-#[derive(Debug)]
-pub enum CourierEvent {
-    /// Cargo came and is stored.
-    Received {
-        /// The gateway that sent it.
-        sender: NodeId,
-        /// The gateway that it is for.
-        recipient: NodeId,
-        /// Its length, in octets.
-        len: usize,
-        /// Whether it was not here already.
-        is_new: bool,
-    },
-    /// A gateway asks for its cargo.
-    Asked {
-        /// The gateway that is asked.
-        gateway: NodeId,
-        /// The gateway that asks.
-        by: NodeId,
-    },
-    /// Cargo was stored by who collected it for a gateway.
-    Taken {
-        /// The gateway.
-        gateway: NodeId,
-        /// Its length, in octets.
-        len: u64,
-    },
-    /// Cargo left the medium.
-    Freed(MediumFile),
-    /// A file on the medium cannot be given to anybody.
-    Unread {
-        /// The file.
-        file: MediumFile,
-        /// Why.
-        error: medium::Error,
-    },
-    /// What came was not taken.
-    Refused(String),
-    /// What the front counted since its start.
-    Counted(FrontCounts),
-    /// Something of this machine failed. Who asked was told to come again.
-    Failed(Error),
-}
-
-/// What a courier works with.
-pub struct CourierContext<'a> {
-    /// The medium.
-    pub medium: &'a Medium,
-    /// The most octets of messages on it.
-    pub quota: Option<u64>,
-    /// The time, and the instants that dates are checked against.
-    pub clock: &'a (dyn Fn() -> Result<(Timestamp, Window), Error> + Sync),
-    /// Whether the server is to stop.
-    pub stops: &'a AtomicBool,
-    /// Told of each event, by several threads at once.
-    pub report: &'a (dyn Fn(CourierEvent) + Sync),
-}
+pub use context::{CourierContext, CourierEvent};
 
 /// A delivery of cargo: its question, and the message, unless that is in the room of the question.
-type Arrived = (CallId, Option<Vec<u8>>);
+type ArrivedDelivery = (CallId, Option<Vec<u8>>);
 
 /// Serves until the server is to stop, or the front ends.
 ///
@@ -189,7 +130,7 @@ impl CourierKeeper<'_> {
     }
 
     /// Takes cargo until no more can come.
-    fn take_all(&self, arrived: Receiver<Arrived>) {
+    fn take_all(&self, arrived: Receiver<ArrivedDelivery>) {
         for (call, octets) in arrived {
             let octets = match octets {
                 Some(octets) => Ok(octets),

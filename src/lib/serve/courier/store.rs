@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::CourierEvent;
+use super::context::CourierEvent;
 use crate::medium::{self, Medium, MediumFile, PassingMessage};
 use crate::pipeline::mutex::lock;
 use crate::pki::NodeId;

@@ -15,10 +15,10 @@ use http_body_util::channel::{Channel, Sender};
 use hyper::{Request, Response};
 use tokio::time::{Instant, timeout, timeout_at};
 
-use super::cogrpc::{self, CallDeadline};
+use super::body_turns::{self, RoomHeld};
+use super::grpc::{self, CallDeadline};
 use super::link::KeeperAnswer;
 use super::places::HeldPlace;
-use super::requests::{self, RoomHeld};
 use super::state::{FrontState, PeerConnection, RequestUnderWay};
 use crate::binding::cogrpc::frame::{self, FramePiece, FrameSplitter};
 use crate::binding::cogrpc::{CargoDeliveryAck, FrameError, GrpcCode, GrpcStatus, MAX_MESSAGE};
@@ -115,7 +115,7 @@ pub(super) fn answer(
 ) -> Response<Body> {
     let Some(under_way) = state.begin() else {
         let text = "the server is about to stop";
-        return cogrpc::refusal(&GrpcStatus::with_text(GrpcCode::Unavailable, text));
+        return grpc::refusal(&GrpcStatus::with_text(GrpcCode::Unavailable, text));
     };
     let activity = request.extensions_mut().remove::<Arc<RequestUnderWay>>();
     let (mut acks, body) = Channel::<Bytes>::new(1);
@@ -137,11 +137,11 @@ pub(super) fn answer(
             Err(CallEnd::Status(status)) => status,
             Err(CallEnd::Gone) => return,
         };
-        let sent = acks.send_trailers(cogrpc::trailers(&status));
+        let sent = acks.send_trailers(grpc::trailers(&status));
         let _ = timeout(SEND_WITHIN, sent).await;
         drop((under_way, activity));
     });
-    cogrpc::begun(Body::new(body))
+    grpc::begun(Body::new(body))
 }
 
 /// A call that is under way.
@@ -214,7 +214,7 @@ impl DeliveryCall<'_> {
 
     /// Receives a message of this length, and has it stored. Returns the id of the delivery.
     async fn take(&mut self, len: usize) -> Result<String, CallEnd> {
-        let Some(_turn) = requests::turn(self.state, self.peer).await else {
+        let Some(_turn) = body_turns::turn(self.state, self.peer).await else {
             let text = "too much cargo at once";
             return Err(CallEnd::of(GrpcCode::Unavailable, text));
         };
@@ -226,7 +226,7 @@ impl DeliveryCall<'_> {
         if let Some(node) = node {
             self.peer.shows_node(node);
         }
-        match cogrpc::status_of(&verdict) {
+        match grpc::status_of(&verdict) {
             None => Ok(String::from_utf8_lossy(&id).into_owned()),
             Some(status) => Err(CallEnd::Status(status)),
         }
@@ -336,7 +336,7 @@ async fn verdict(
 ) -> CargoVerdict {
     match state.keeper.ask(call, head, body).await {
         Some(KeeperAnswer::Verdict(verdict, id, node)) => (verdict, id, node),
-        _ => (requests::stopping(), Vec::new(), None),
+        _ => (body_turns::stopping(), Vec::new(), None),
     }
 }
 

@@ -17,7 +17,7 @@ use hyper::{Request, Response};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until, timeout};
 
-use super::cogrpc::{self, CallDeadline};
+use super::grpc::{self, CallDeadline};
 use super::link::{CollectionEvent, CollectionLink, ParcelSource};
 use super::state::{FrontState, PeerConnection, RequestUnderWay};
 use crate::binding::cogrpc::frame::PREFIX_LEN;
@@ -48,7 +48,7 @@ const ID_TAG: u8 = 0x0a;
 const CARGO_TAG: u8 = 0x12;
 
 /// Something to send.
-enum Outgoing {
+enum OutgoingPart {
     Delivery {
         id: String,
         len: u64,
@@ -64,7 +64,7 @@ pub(super) async fn answer(
     mut request: Request<Body>,
     deadline: CallDeadline,
 ) -> Response<Body> {
-    let bare = |code| cogrpc::refusal(&GrpcStatus::bare(code));
+    let bare = |code| grpc::refusal(&GrpcStatus::bare(code));
     let Some(under_way) = state.begin() else {
         return bare(GrpcCode::Unavailable);
     };
@@ -90,7 +90,7 @@ pub(super) async fn answer(
     };
     match link.events.recv().await {
         Some(CollectionEvent::Open(node)) => peer.shows_node(node),
-        Some(CollectionEvent::End(end)) => return cogrpc::refusal(&status_of(&end)),
+        Some(CollectionEvent::End(end)) => return grpc::refusal(&status_of(&end)),
         _ => return bare(GrpcCode::Unavailable),
     }
     let activity = request.extensions_mut().remove::<Arc<RequestUnderWay>>();
@@ -102,14 +102,14 @@ pub(super) async fn answer(
         let writer = tokio::spawn(write(Arc::clone(&state), sender, queue));
         let status = serve(&state, link, acks, &outgoing, ends).await;
         if let Some(status) = status {
-            let _ = outgoing.send(Outgoing::End(status));
+            let _ = outgoing.send(OutgoingPart::End(status));
             let _ = timeout(END_WITHIN, writer).await;
         } else {
             writer.abort();
         }
         drop((under_way, activity));
     });
-    cogrpc::begun(Body::new(body))
+    grpc::begun(Body::new(body))
 }
 
 /// How a call ends because of how the keeper ends the collection.
@@ -132,7 +132,7 @@ async fn serve(
     state: &FrontState,
     mut link: CollectionLink,
     mut acks: Body,
-    outgoing: &mpsc::UnboundedSender<Outgoing>,
+    outgoing: &mpsc::UnboundedSender<OutgoingPart>,
     ends: Instant,
 ) -> Option<GrpcStatus> {
     let session = link.id;
@@ -144,7 +144,7 @@ async fn serve(
             event = link.events.recv() => match event {
                 Some(CollectionEvent::Delivery { id, len, parcel }) => {
                     // An error means that the client is gone.
-                    outgoing.send(Outgoing::Delivery { id, len, cargo: parcel }).ok()?;
+                    outgoing.send(OutgoingPart::Delivery { id, len, cargo: parcel }).ok()?;
                 }
                 Some(CollectionEvent::End(end)) => return Some(status_of(&end)),
                 Some(_) => {}
@@ -187,18 +187,18 @@ async fn serve(
 async fn write(
     state: Arc<FrontState>,
     mut sender: Sender<Bytes>,
-    mut queue: mpsc::UnboundedReceiver<Outgoing>,
+    mut queue: mpsc::UnboundedReceiver<OutgoingPart>,
 ) {
     while let Some(outgoing) = queue.recv().await {
         match outgoing {
-            Outgoing::Delivery { id, len, cargo } => {
+            OutgoingPart::Delivery { id, len, cargo } => {
                 if deliver(&mut sender, &id, len, cargo).await.is_none() {
                     return; // which ends the call
                 }
                 state.octets_out.fetch_add(len, Ordering::Relaxed);
             }
-            Outgoing::End(status) => {
-                let _ = sender.send_trailers(cogrpc::trailers(&status)).await;
+            OutgoingPart::End(status) => {
+                let _ = sender.send_trailers(grpc::trailers(&status)).await;
                 return;
             }
         }

@@ -10,11 +10,13 @@ mod answers; // verdicts, as clients know them
 mod link; // the keeper, as it is asked
 pub mod certificate; // what the server shows
 mod state; // what connections share
-mod requests; // HTTP
-mod collection; // the WebSocket
-mod cogrpc; // calls of gRPC, and how they end
+mod body_turns; // whose body is received when
+mod grpc; // calls of gRPC, and how they end
 mod cargo_in; // cargo that a client delivers
 mod cargo_out; // cargo that a client collects
+mod cogrpc; // the calls for cargo
+mod requests; // HTTP
+mod collection; // the WebSocket
 mod listener; // connections
 mod sandbox; // no files, whatever happens
 

@@ -4,7 +4,6 @@ use std::fs::File;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
 
 use axum::body::Body;
 use base64::Engine as _;
@@ -15,7 +14,7 @@ use hyper::{Method, Request, Response, StatusCode, Uri};
 
 use super::answers::{self, AnswerStyle, COUNTERSIGNATURE_SCHEME};
 use super::bodies::{self, BodyError, BodySink};
-use super::limits::PeerHold;
+use super::body_turns::{self, RoomHeld};
 use super::link::KeeperAnswer;
 use super::state::{FrontState, PeerConnection};
 use super::{cogrpc, collection};
@@ -36,12 +35,6 @@ const COLLECTION: &str = "/v1/parcel-collection";
 
 /// The longest body of a step of a registration, in octets. Requests have about 900.
 const MAX_STEP: u64 = 16 * 1024;
-
-/// How long a body waits while others of its address are received.
-const TURN_WITHIN: Duration = Duration::from_secs(5);
-
-/// How often it looks.
-const TURN_EVERY: Duration = Duration::from_millis(50);
 
 /// The longest countersignature in the head of a request, in octets of base64: about 2 500 are usual.
 const MAX_COUNTERSIGNATURE: usize = 8 * 1024;
@@ -201,7 +194,7 @@ async fn parcel(
     if announced.is_some_and(|len| len > most) {
         return answers::of_body_error(BodyError::TooLong, most, headers);
     }
-    let Some(_turn) = turn(state, peer).await else {
+    let Some(_turn) = body_turns::turn(state, peer).await else {
         return answers::of_body_error(BodyError::NoPlace, most, headers);
     };
     let is_long = announced.is_none_or(|len| len > MAX_INLINE as u64);
@@ -250,21 +243,6 @@ impl Drop for CountedBody<'_> {
     }
 }
 
-/// The turn of a body among those of its node or address; `None` if it does not come in time.
-pub(super) async fn turn(state: &FrontState, peer: &PeerConnection) -> Option<PeerHold> {
-    let since = tokio::time::Instant::now();
-    loop {
-        let hold = match peer.node() {
-            Some(node) => state.bodies_of_node.hold_of_node(node),
-            None => state.bodies_of_address.hold(peer.address),
-        };
-        if hold.is_some() || since.elapsed() >= TURN_WITHIN {
-            return hold;
-        }
-        tokio::time::sleep(TURN_EVERY).await;
-    }
-}
-
 /// Receives a short parcel into memory.
 async fn short_parcel(
     state: &FrontState,
@@ -302,7 +280,7 @@ async fn long_parcel(
     let mut file: File = match state.keeper.ask(call, asks, Vec::new()).await {
         Some(KeeperAnswer::Room(file)) => file,
         Some(KeeperAnswer::Verdict(verdict, _, node)) => return Ok((verdict, node)),
-        Some(KeeperAnswer::Certificate(..)) | None => return Ok((stopping(), None)),
+        Some(KeeperAnswer::Certificate(..)) | None => return Ok((body_turns::stopping(), None)),
     };
     // The keeper keeps the room until it hears what became of it, also when this request is dropped.
     let room = RoomHeld::new(state, call);
@@ -314,44 +292,15 @@ async fn long_parcel(
     Ok(verdict(state, call, ToKeeper::Parcel { call, route }, Vec::new()).await)
 }
 
-/// The room for a body. If it is dropped before the body came, the keeper is told.
-pub(super) struct RoomHeld<'a> {
-    state: &'a FrontState,
-    call: Option<CallId>,
-}
-
-impl<'a> RoomHeld<'a> {
-    pub(super) fn new(state: &'a FrontState, call: CallId) -> Self {
-        let call = Some(call);
-        Self { state, call }
-    }
-
-    /// The body came.
-    pub(super) fn used(mut self) {
-        self.call = None;
-    }
-}
-
-impl Drop for RoomHeld<'_> {
-    fn drop(&mut self) {
-        if let Some(call) = self.call {
-            let keeper = Arc::clone(&self.state.keeper);
-            tokio::spawn(async move { keeper.tell(ToKeeper::NoParcel { call }, Vec::new()).await });
-        }
-    }
-}
-
-pub(super) fn stopping() -> ServeVerdict {
-    ServeVerdict::Busy("the server is about to stop".to_owned())
-}
-
 /// The verdict on a parcel, and the registered node that brought it, if it has shown itself.
 type ParcelVerdict = (ServeVerdict, Option<[u8; 32]>);
 
 async fn verdict(state: &FrontState, call: CallId, head: ToKeeper, body: Vec<u8>) -> ParcelVerdict {
     match state.keeper.ask(call, head, body).await {
         Some(KeeperAnswer::Verdict(verdict, _, node)) => (verdict, node),
-        Some(KeeperAnswer::Room(_) | KeeperAnswer::Certificate(..)) | None => (stopping(), None),
+        Some(KeeperAnswer::Room(_) | KeeperAnswer::Certificate(..)) | None => {
+            (body_turns::stopping(), None)
+        }
     }
 }
 
@@ -398,7 +347,7 @@ async fn registration_step(
             answers::of_verdict(&verdict, AnswerStyle::Registration, headers)
         }
         Some(KeeperAnswer::Room(_) | KeeperAnswer::Certificate(..)) | None => {
-            answers::of_verdict(&stopping(), AnswerStyle::Registration, headers)
+            answers::of_verdict(&body_turns::stopping(), AnswerStyle::Registration, headers)
         }
     }
 }
@@ -418,7 +367,7 @@ async fn parameters(state: &FrontState, headers: &HeaderMap) -> Response<Body> {
             answers::of_verdict(&verdict, AnswerStyle::PoHttp, headers)
         }
         Some(KeeperAnswer::Room(_) | KeeperAnswer::Certificate(..)) | None => {
-            answers::of_verdict(&stopping(), AnswerStyle::PoHttp, headers)
+            answers::of_verdict(&body_turns::stopping(), AnswerStyle::PoHttp, headers)
         }
     }
 }
