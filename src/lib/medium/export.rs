@@ -17,7 +17,7 @@ mod hop; // a next hop, and what is chosen for it
 mod pack; // cargo is filled, sealed and written
 mod request; // requests for our own cargo
 
-use context::{Context, unlisted};
+use context::{Context, Coverage, unlisted};
 use hop::NextHop;
 use on_medium::{OnMedium, Unsettled};
 use space::Space;
@@ -66,7 +66,7 @@ impl<'a> Exporter<'a> {
         time: Time,
         cipher: Cipher,
     ) -> Result<Self, Error> {
-        Self::to(None, spool, medium, options, time, cipher)
+        Self::all_but(BTreeSet::new(), spool, medium, options, time, cipher)
     }
 
     /// As [`new`](Self::new), for one next hop alone; without requests for our own cargo.
@@ -81,7 +81,30 @@ impl<'a> Exporter<'a> {
         time: Time,
         cipher: Cipher,
     ) -> Result<Self, Error> {
-        Self::to(Some(hop), spool, medium, options, time, cipher)
+        Self::to(Coverage::Only(hop), spool, medium, options, time, cipher)
+    }
+
+    /// As [`new`](Self::new), for all next hops but these, which get their messages in another way; they are not asked for
+    /// cargo either.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new).
+    pub fn all_but(
+        others: BTreeSet<NodeId>,
+        spool: &'a Spool,
+        medium: &'a Medium,
+        options: ReceiveOptions,
+        time: Time,
+        cipher: Cipher,
+    ) -> Result<Self, Error> {
+        Self::to(
+            Coverage::AllBut(others),
+            spool,
+            medium,
+            options,
+            time,
+            cipher,
+        )
     }
 
     /// Takes off the medium what its next hops did not get, so that it is packed anew, and forgets what they got: where one
@@ -96,7 +119,7 @@ impl<'a> Exporter<'a> {
     }
 
     fn to(
-        only: Option<NodeId>,
+        coverage: Coverage,
         spool: &'a Spool,
         medium: &'a Medium,
         options: ReceiveOptions,
@@ -111,7 +134,7 @@ impl<'a> Exporter<'a> {
             policy: Policy::of_node(spool.owner(), Vec::new(), options.window, time.told)?,
             cipher,
             carried: spool.carried(medium.id())?,
-            only,
+            coverage,
         };
         let on_medium = context.survey()?;
         Ok(Self {
@@ -135,7 +158,7 @@ impl<'a> Exporter<'a> {
         let mut failed = BTreeSet::new();
         let key = |what: &str, error: &Error| (what.to_owned(), error.to_string());
         // First, since a request is small, and without one no cargo comes back.
-        if self.context.only.is_none() {
+        if matches!(self.context.coverage, Coverage::AllBut(_)) {
             self.context.request(&mut |event| {
                 if let ExchangeEvent::Failed { what, error } = &event {
                     failed.insert(key(what, error));

@@ -3,6 +3,9 @@
 //! CCA that it answers. After the name of an acknowledgement, `id = ` and the id of its parcel
 //! follow, so that it can be made again.
 //!
+//! Beside a record of cargo on the medium of the spool itself, `<next hop>.<sha256>.given` has a line for each courier
+//! that acknowledged it over the network: the date, and the SHA-256 of the certificate that the courier showed.
+//!
 //! A record is stored before its cargo is written. Its name ends in `.new` until all effects of the
 //! cargo are complete; the next run completes those that a killed run left. Records keep messages
 //! from being written onto a medium twice.
@@ -10,7 +13,7 @@
 use std::collections::HashSet;
 use std::path::PathBuf;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use super::moves::Moves;
 use super::name::{KeyDigest, MessageKey};
@@ -34,6 +37,15 @@ const ID: &str = "id = ";
 
 /// Suffix of the name of a record until all effects of its cargo are complete.
 const NEW: &str = ".new";
+
+/// Suffix of the note on the couriers that acknowledged the cargo of a record over the network.
+const GIVEN: &str = ".given";
+
+/// How many couriers a note keeps.
+const MAX_GIVEN: usize = 16;
+
+/// Maximum length of such a note, in octets.
+const MAX_GIVEN_LEN: usize = 4096;
 
 /// A record of cargo that was written for a next hop.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -145,7 +157,13 @@ fn parse_name(name: &str) -> Option<(NodeId, [u8; 32], bool)> {
 
 /// Whether a file of this name is a record.
 pub(crate) fn is_record(name: &str) -> bool {
-    parse_name(name).is_some()
+    parse_name(name).is_some() || is_note(name)
+}
+
+/// Whether a file of this name is a note on who acknowledged a cargo.
+fn is_note(name: &str) -> bool {
+    let record = name.strip_suffix(GIVEN).and_then(parse_name);
+    record.is_some_and(|(_, _, is_settled)| is_settled)
 }
 
 /// The acknowledgement of this name for a parcel with this id; `None` if they do not match.
@@ -266,14 +284,136 @@ impl Carried {
     /// When it cannot be removed.
     pub fn forget(&self, record: &Record) -> Result<(), Error> {
         files::remove(&record.path, FileRole::Spool)?;
+        files::remove(&self.path_of_given(record), FileRole::Spool)?;
         Ok(())
     }
+
+    /// The couriers that acknowledged a cargo over the network, the last one last; none where the note cannot be read.
+    #[must_use]
+    pub fn given(&self, record: &Record) -> Vec<Given> {
+        let path = self.path_of_given(record);
+        let octets = files::read(&path, FileRole::Spool, MAX_GIVEN_LEN);
+        let text = octets.map(|octets| String::from_utf8_lossy(&octets).into_owned());
+        text.unwrap_or_default()
+            .lines()
+            .filter_map(Given::parse)
+            .collect()
+    }
+
+    /// Notes that a courier acknowledged a cargo, durably.
+    ///
+    /// # Errors
+    /// When it cannot be stored.
+    pub fn note_given(&self, record: &Record, given: Given) -> Result<(), Error> {
+        let mut all = self.given(record);
+        all.retain(|one| one.certificate != given.certificate);
+        all.push(given);
+        let surplus = all.len().saturating_sub(MAX_GIVEN);
+        let lines = all.iter().skip(surplus);
+        let lines = lines.map(|one| format!("{} {}\n", one.date, Hex(&one.certificate)));
+        let text: String = lines.collect();
+        let manner = PublishOptions::stored(FileRole::Spool, IfExists::Replace);
+        let path = self.path_of_given(record);
+        publish::publish(&path, &[text.as_bytes()], &manner)?;
+        Ok(())
+    }
+
+    fn path_of_given(&self, record: &Record) -> PathBuf {
+        let name = format!("{}.{}{GIVEN}", record.hop, Hex(&record.cargo));
+        self.dir.join(name)
+    }
+}
+
+/// That a courier acknowledged a cargo. Nobody has shown who it is, so it may be anybody on the same network.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Given {
+    /// When it did.
+    pub date: Timestamp,
+    /// The SHA-256 of the certificate that it showed.
+    pub certificate: [u8; 32],
+}
+
+/// How long after one courier another one gets the same cargo.
+const ANOTHER_AFTER: SignedDuration = SignedDuration::from_hours(1);
+
+impl Given {
+    fn parse(line: &str) -> Option<Self> {
+        let (date, certificate) = line.split_once(' ')?;
+        Some(Self {
+            date: date.parse().ok()?,
+            certificate: hex::octets(certificate.as_bytes())?,
+        })
+    }
+
+    /// Whether this keeps the cargo from a courier with a certificate. A date far in the future is of a wrong clock.
+    fn keeps_from(
+        &self,
+        certificate: &[u8; 32],
+        now: Timestamp,
+        resend_after: SignedDuration,
+    ) -> bool {
+        let age = now.duration_since(self.date).abs();
+        age < ANOTHER_AFTER || self.certificate == *certificate && age < resend_after
+    }
+}
+
+/// Whether cargo goes to a courier with this certificate: the same one gets it again after `resend_after`, another one
+/// an hour after the last. A courier makes a new certificate each day, and any machine could have acknowledged.
+#[must_use]
+pub fn goes_to(
+    given: &[Given],
+    certificate: &[u8; 32],
+    now: Timestamp,
+    resend_after: SignedDuration,
+) -> bool {
+    let mut given = given.iter();
+    !given.any(|given| given.keeps_from(certificate, now, resend_after))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::message::Item;
+
+    #[test]
+    fn each_courier_gets_cargo_in_its_time() {
+        let dir = tempfile::tempdir().unwrap();
+        let carried = Carried {
+            dir: dir.path().to_owned(),
+        };
+        let hop = NodeId::of_spki(b"hop");
+        let now: Timestamp = "2027-05-01T00:00:00Z".parse().unwrap();
+        let record = carried.note((hop, &[1; 32]), (now, now), std::iter::empty());
+        let record = record.unwrap();
+        assert!(carried.given(&record).is_empty());
+        let after = |minutes: i64| now + SignedDuration::from_mins(minutes);
+        let week = SignedDuration::from_hours(7 * 24);
+        let goes = |certificate: u8, at: Timestamp| {
+            goes_to(&carried.given(&record), &[certificate; 32], at, week)
+        };
+        assert!(goes(7, now) && goes(8, now));
+        let given = |certificate: u8, date: Timestamp| Given {
+            date,
+            certificate: [certificate; 32],
+        };
+        carried.note_given(&record, given(7, now)).unwrap();
+        assert!(!goes(7, now) && !goes(8, now) && !goes(8, after(59)));
+        assert!(goes(8, after(60)) && !goes(7, after(60)) && goes(7, now + week));
+        carried.note_given(&record, given(8, after(60))).unwrap();
+        assert!(!goes(8, after(61)) && !goes(9, after(61)) && goes(9, after(120)));
+        // A clock that was far ahead keeps it from nobody.
+        assert!(goes(8, now - week));
+        for one in 0..40 {
+            carried.note_given(&record, given(one, after(120))).unwrap();
+        }
+        assert_eq!(carried.given(&record).len(), MAX_GIVEN);
+        // The note is no record, and goes with it.
+        assert_eq!(carried.records().unwrap(), std::slice::from_ref(&record));
+        let name = format!("{hop}.{}.given", Hex(&[1; 32]));
+        assert!(is_record(&name) && !is_record("x.given") && dir.path().join(&name).exists());
+        carried.forget(&record).unwrap();
+        assert!(!dir.path().join(&name).exists());
+    }
 
     #[test]
     fn records_come_back_and_others_are_passed_over() {

@@ -1,5 +1,7 @@
 //! The context that all steps of an export share.
 
+use std::collections::BTreeSet;
+
 use crate::cms::enveloped_data::Cipher;
 use crate::medium::{Error, ExchangeEvent, Medium};
 use crate::message;
@@ -11,6 +13,14 @@ use crate::spool::queue::Waiting;
 use crate::spool::{self, Queue, Spool, Time};
 use crate::verify::Policy;
 
+/// The next hops that an export is for.
+pub(super) enum Coverage {
+    /// One that asks; without requests for our own cargo.
+    Only(NodeId),
+    /// All but these, and requests to the same.
+    AllBut(BTreeSet<NodeId>),
+}
+
 /// Source, medium and options of an export. Nothing in it changes during a run.
 pub(super) struct Context<'a> {
     pub spool: &'a Spool,
@@ -21,14 +31,17 @@ pub(super) struct Context<'a> {
     pub cipher: Cipher,
     /// The records of cargo on this medium.
     pub carried: Carried,
-    /// The only next hop of this export; `None` for all of them.
-    pub only: Option<NodeId>,
+    /// The next hops of this export.
+    pub coverage: Coverage,
 }
 
 impl Context<'_> {
     /// Whether this export is for a next hop.
     pub(super) fn covers(&self, hop: NodeId) -> bool {
-        self.only.is_none_or(|only| only == hop)
+        match &self.coverage {
+            Coverage::Only(only) => *only == hop,
+            Coverage::AllBut(others) => !others.contains(&hop),
+        }
     }
 
     /// Whether an error may only be due to the clock, which is doubted.

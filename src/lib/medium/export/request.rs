@@ -21,6 +21,9 @@ impl Context<'_> {
     ) -> Result<(), E> {
         let node = self.spool.owner();
         for gateway in certificates::issuers(node).map_err(Error::from)? {
+            if !self.covers(gateway) {
+                continue;
+            }
             let requested = self.request_from(gateway);
             match requested {
                 Ok(None) => {}
