@@ -106,7 +106,7 @@ _relay__keygen() {
                     return 0
                     ;;
                 --set)
-                    _relay_complete words type= address= group= ttl= clock-drift= session-grace= quota= reserve= resend-after= log= resolver= proxy= ca= direct= direct-for= online-every= online-max-size= online-when= registration= max-peers= foreign-quota= 2>/dev/null
+                    _relay_complete words type= address= group= ttl= clock-drift= session-grace= quota= reserve= resend-after= log= resolver= proxy= ca= direct= direct-for= online-every= online-max-size= online-when= couriers= registration= max-peers= foreign-quota= 2>/dev/null
                     return 0
                     ;;
                 --now)

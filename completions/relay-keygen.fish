@@ -18,7 +18,7 @@ complete -c relay-keygen -l session-key -d 'Our private session key (PKCS#8, PEM
 complete -c relay-keygen -l session-key-id -d 'The id of that key, in hexadecimal' -r -f
 complete -c relay-keygen -l new-passphrase-file -d 'With --change-passphrase: the new passphrase is in FILE' -r -F
 complete -c relay-keygen -l new-passphrase-fd -d 'With --change-passphrase: descriptor N gives the new passphrase' -r -f
-complete -c relay-keygen -l set -d 'Write this setting into the config' -r -f -a '(_relay_complete words type= address= group= ttl= clock-drift= session-grace= quota= reserve= resend-after= log= resolver= proxy= ca= direct= direct-for= online-every= online-max-size= online-when= registration= max-peers= foreign-quota=)'
+complete -c relay-keygen -l set -d 'Write this setting into the config' -r -f -a '(_relay_complete words type= address= group= ttl= clock-drift= session-grace= quota= reserve= resend-after= log= resolver= proxy= ca= direct= direct-for= online-every= online-max-size= online-when= couriers= registration= max-peers= foreign-quota=)'
 complete -c relay-keygen -l now -d 'Use TIME (RFC 3339) instead of the system clock' -r -f
 complete -c relay-keygen -l passphrase -d 'Encrypt the private keys under the passphrase'
 complete -c relay-keygen -l change-passphrase -d 'Set, change or remove the passphrase of all private keys of the node'

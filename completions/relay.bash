@@ -619,12 +619,20 @@ _relay() {
             return 0
             ;;
         relay__subcmd__ferry)
-            opts="-n -q -v -h -V -N --dry-run --if-present --private --json --quiet --verbose --help --version --node --pause --resolver --ca --now --clock-drift"
+            opts="-n -q -v -h -V -N --sync --dry-run --if-present --private --json --cipher --quiet --verbose --help --version --courier-address --node --passphrase-file --passphrase-fd --pause --splay --resolver --ca --now --clock-drift"
             if [[ ${cur} == -* && -z ${ended} ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
+                --cipher)
+                    COMPREPLY=($(compgen -W "aes-128-cbc aes-192-cbc aes-256-cbc aes-128-gcm aes-192-gcm aes-256-gcm" -- "${cur}"))
+                    return 0
+                    ;;
+                --courier-address)
+                    _relay_complete none 2>/dev/null
+                    return 0
+                    ;;
                 --node)
                     _relay_complete dir 2>/dev/null
                     return 0
@@ -633,7 +641,19 @@ _relay() {
                     _relay_complete dir 2>/dev/null
                     return 0
                     ;;
+                --passphrase-file)
+                    _relay_complete file 2>/dev/null
+                    return 0
+                    ;;
+                --passphrase-fd)
+                    _relay_complete none 2>/dev/null
+                    return 0
+                    ;;
                 --pause)
+                    _relay_complete none 2>/dev/null
+                    return 0
+                    ;;
+                --splay)
                     _relay_complete none 2>/dev/null
                     return 0
                     ;;
@@ -1324,7 +1344,7 @@ _relay() {
                     return 0
                     ;;
                 --set)
-                    _relay_complete words type= address= group= ttl= clock-drift= session-grace= quota= reserve= resend-after= log= resolver= proxy= ca= direct= direct-for= online-every= online-max-size= online-when= registration= max-peers= foreign-quota= 2>/dev/null
+                    _relay_complete words type= address= group= ttl= clock-drift= session-grace= quota= reserve= resend-after= log= resolver= proxy= ca= direct= direct-for= online-every= online-max-size= online-when= couriers= registration= max-peers= foreign-quota= 2>/dev/null
                     return 0
                     ;;
                 --now)

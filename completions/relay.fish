@@ -36,7 +36,7 @@ complete -c relay -n "__fish_relay_needs_command" -f -a "check" -d 'Check a node
 complete -c relay -n "__fish_relay_needs_command" -f -a "deliver" -d 'Hand what arrived for this node to a directory, a Maildir or a command'
 complete -c relay -n "__fish_relay_needs_command" -f -a "enroll" -d 'Register this node with a gateway over a network: registration to standard output'
 complete -c relay -n "__fish_relay_needs_command" -f -a "export" -d 'Print what others need to reach this node: its public key, or its connection parameters'
-complete -c relay -n "__fish_relay_needs_command" -f -a "ferry" -d 'Take cargo on a medium to Internet gateways, and fetch cargo from them, over a network'
+complete -c relay -n "__fish_relay_needs_command" -f -a "ferry" -d 'Take cargo to gateways and couriers, and fetch cargo from them, over a network'
 complete -c relay -n "__fish_relay_needs_command" -f -a "import" -d 'Accept a registration, authorization, connection parameters, rotation, PDD or successor, and pin it'
 complete -c relay -n "__fish_relay_needs_command" -f -a "inspect" -d 'Show any object of this network as text or JSON'
 complete -c relay -n "__fish_relay_needs_command" -f -a "join" -d 'Join parts, in any order, to the content that they were cut from'
@@ -173,12 +173,23 @@ complete -c relay -n "__fish_relay_using_subcommand export" -s q -l quiet -d 'Re
 complete -c relay -n "__fish_relay_using_subcommand export" -s v -l verbose -d 'Report every change of state'
 complete -c relay -n "__fish_relay_using_subcommand export" -s h -l help -d 'Print help'
 complete -c relay -n "__fish_relay_using_subcommand export" -s V -l version -d 'Print version'
+complete -c relay -n "__fish_relay_using_subcommand ferry" -l cipher -d 'How the content is encrypted; only aes-128-cbc is opened by every deployed node' -r -f -a "aes-128-cbc\t''
+aes-192-cbc\t''
+aes-256-cbc\t''
+aes-128-gcm\t''
+aes-192-gcm\t''
+aes-256-gcm\t''"
+complete -c relay -n "__fish_relay_using_subcommand ferry" -l courier-address -d 'Where the courier is, as a private IPv4 address [default: that of the default route, if couriers is yes]' -r -f
 complete -c relay -n "__fish_relay_using_subcommand ferry" -s N -l node -d 'The node directory [default: `$RELAY_NODE`, else ~/.relay]' -r -f -a '(_relay_complete dir)'
-complete -c relay -n "__fish_relay_using_subcommand ferry" -l pause -d 'Pause for DURATION between delivering and collecting [default: 10s]' -r -f
+complete -c relay -n "__fish_relay_using_subcommand ferry" -l passphrase-file -d 'Open encrypted keys with the passphrase in FILE' -r -F
+complete -c relay -n "__fish_relay_using_subcommand ferry" -l passphrase-fd -d 'Open encrypted keys with the passphrase that descriptor N gives' -r -f
+complete -c relay -n "__fish_relay_using_subcommand ferry" -l pause -d 'Pause for DURATION between delivering and collecting [default: 10s; with --sync, 5s]' -r -f
+complete -c relay -n "__fish_relay_using_subcommand ferry" -l splay -d 'Start at another moment within DURATION, which depends on the node' -r -f
 complete -c relay -n "__fish_relay_using_subcommand ferry" -l resolver -d 'Ask the resolver at URL, not those of the node\'s config' -r -f
 complete -c relay -n "__fish_relay_using_subcommand ferry" -l ca -d 'Believe the authorities in FILE, not those of the node\'s config or the system' -r -F
 complete -c relay -n "__fish_relay_using_subcommand ferry" -l now -d 'Use TIME (RFC 3339) instead of the system clock' -r -f
 complete -c relay -n "__fish_relay_using_subcommand ferry" -l clock-drift -d 'Allow clocks to differ by up to DURATION [default: 2h]' -r -f
+complete -c relay -n "__fish_relay_using_subcommand ferry" -l sync -d 'Exchange this node\'s cargo with the courier of this network'
 complete -c relay -n "__fish_relay_using_subcommand ferry" -s n -l dry-run -d 'Print where it would connect to, and connect to no server'
 complete -c relay -n "__fish_relay_using_subcommand ferry" -l if-present -d 'Do nothing, and succeed, if no medium is there'
 complete -c relay -n "__fish_relay_using_subcommand ferry" -l private -d 'Connect to private addresses too, such as 10.0.0.1: where the network is one that you trust'
@@ -243,7 +254,7 @@ complete -c relay -n "__fish_relay_using_subcommand keygen" -l session-key -d 'O
 complete -c relay -n "__fish_relay_using_subcommand keygen" -l session-key-id -d 'The id of that key, in hexadecimal' -r -f
 complete -c relay -n "__fish_relay_using_subcommand keygen" -l new-passphrase-file -d 'With --change-passphrase: the new passphrase is in FILE' -r -F
 complete -c relay -n "__fish_relay_using_subcommand keygen" -l new-passphrase-fd -d 'With --change-passphrase: descriptor N gives the new passphrase' -r -f
-complete -c relay -n "__fish_relay_using_subcommand keygen" -l set -d 'Write this setting into the config' -r -f -a '(_relay_complete words type= address= group= ttl= clock-drift= session-grace= quota= reserve= resend-after= log= resolver= proxy= ca= direct= direct-for= online-every= online-max-size= online-when= registration= max-peers= foreign-quota=)'
+complete -c relay -n "__fish_relay_using_subcommand keygen" -l set -d 'Write this setting into the config' -r -f -a '(_relay_complete words type= address= group= ttl= clock-drift= session-grace= quota= reserve= resend-after= log= resolver= proxy= ca= direct= direct-for= online-every= online-max-size= online-when= couriers= registration= max-peers= foreign-quota=)'
 complete -c relay -n "__fish_relay_using_subcommand keygen" -l now -d 'Use TIME (RFC 3339) instead of the system clock' -r -f
 complete -c relay -n "__fish_relay_using_subcommand keygen" -l passphrase -d 'Encrypt the private keys under the passphrase'
 complete -c relay -n "__fish_relay_using_subcommand keygen" -l change-passphrase -d 'Set, change or remove the passphrase of all private keys of the node'
@@ -634,7 +645,7 @@ complete -c relay -n "__fish_relay_using_subcommand help; and not __fish_seen_su
 complete -c relay -n "__fish_relay_using_subcommand help; and not __fish_seen_subcommand_from ack authorize carry check deliver enroll export ferry import inspect join keygen list online open pack-cargo peers post purge put register request-cargo revoke rotate route seal send serve split status sync unpack-cargo verify help" -f -a "deliver" -d 'Hand what arrived for this node to a directory, a Maildir or a command'
 complete -c relay -n "__fish_relay_using_subcommand help; and not __fish_seen_subcommand_from ack authorize carry check deliver enroll export ferry import inspect join keygen list online open pack-cargo peers post purge put register request-cargo revoke rotate route seal send serve split status sync unpack-cargo verify help" -f -a "enroll" -d 'Register this node with a gateway over a network: registration to standard output'
 complete -c relay -n "__fish_relay_using_subcommand help; and not __fish_seen_subcommand_from ack authorize carry check deliver enroll export ferry import inspect join keygen list online open pack-cargo peers post purge put register request-cargo revoke rotate route seal send serve split status sync unpack-cargo verify help" -f -a "export" -d 'Print what others need to reach this node: its public key, or its connection parameters'
-complete -c relay -n "__fish_relay_using_subcommand help; and not __fish_seen_subcommand_from ack authorize carry check deliver enroll export ferry import inspect join keygen list online open pack-cargo peers post purge put register request-cargo revoke rotate route seal send serve split status sync unpack-cargo verify help" -f -a "ferry" -d 'Take cargo on a medium to Internet gateways, and fetch cargo from them, over a network'
+complete -c relay -n "__fish_relay_using_subcommand help; and not __fish_seen_subcommand_from ack authorize carry check deliver enroll export ferry import inspect join keygen list online open pack-cargo peers post purge put register request-cargo revoke rotate route seal send serve split status sync unpack-cargo verify help" -f -a "ferry" -d 'Take cargo to gateways and couriers, and fetch cargo from them, over a network'
 complete -c relay -n "__fish_relay_using_subcommand help; and not __fish_seen_subcommand_from ack authorize carry check deliver enroll export ferry import inspect join keygen list online open pack-cargo peers post purge put register request-cargo revoke rotate route seal send serve split status sync unpack-cargo verify help" -f -a "import" -d 'Accept a registration, authorization, connection parameters, rotation, PDD or successor, and pin it'
 complete -c relay -n "__fish_relay_using_subcommand help; and not __fish_seen_subcommand_from ack authorize carry check deliver enroll export ferry import inspect join keygen list online open pack-cargo peers post purge put register request-cargo revoke rotate route seal send serve split status sync unpack-cargo verify help" -f -a "inspect" -d 'Show any object of this network as text or JSON'
 complete -c relay -n "__fish_relay_using_subcommand help; and not __fish_seen_subcommand_from ack authorize carry check deliver enroll export ferry import inspect join keygen list online open pack-cargo peers post purge put register request-cargo revoke rotate route seal send serve split status sync unpack-cargo verify help" -f -a "join" -d 'Join parts, in any order, to the content that they were cut from'

@@ -34,6 +34,8 @@ mod extract;
 mod ferry;
 #[cfg(feature = "online")]
 mod ferry_client;
+#[cfg(feature = "online")]
+mod ferry_sync;
 mod found;
 mod full;
 mod group;

@@ -241,6 +241,14 @@ impl Log {
         Ok(spool.note_exchange(&self.medium, &self.tally.exchange_at(time.sure))?)
     }
 
+    /// The exit status of all events, of a part of a run that says by itself what was done.
+    ///
+    /// # Errors
+    /// That status, unless it is 0.
+    pub fn failures(self) -> anyhow::Result<()> {
+        self.outcome.finish()
+    }
+
     /// Ends the run with the exit status of all events, and says what was done, also by a run that
     /// `ended` early.
     ///

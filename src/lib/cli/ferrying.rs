@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use super::host_reports::report_host;
+use super::host_reports::{HostReports, report_host};
 use super::input_ref::InputRef;
 use super::limited::Limited;
 use super::outcome::Outcome;
@@ -17,6 +17,7 @@ use crate::describe::{self, json};
 use crate::medium::MediumFile;
 use crate::node::PinnedHost;
 use crate::ramf::InternetAddress;
+use crate::spool::Spool;
 
 /// The port of couriers.
 pub const COURIER_PORT: u16 = 21473;
@@ -55,6 +56,8 @@ pub fn target(network: &Network, text: &str, now: Timestamp) -> Result<FerryTarg
 pub struct FerryLog {
     is_printed: bool,
     outcome: Outcome,
+    /// How couriers were reached.
+    hosts: HostReports,
     tally: FerryTally,
     named: Limited,
 }
@@ -66,6 +69,7 @@ impl FerryLog {
         Self {
             is_printed: json,
             outcome: Outcome::default(),
+            hosts: HostReports::default(),
             tally: FerryTally::default(),
             named: Limited::new(MAX_NAMED),
         }
@@ -134,6 +138,36 @@ impl FerryLog {
         }
     }
 
+    /// Notes that there is no courier: no news, since that is so most of the time.
+    pub fn absent(&mut self, what: &str, error: &anyhow::Error) {
+        self.hosts.absent(what, error);
+    }
+
+    /// Notes a courier that is left alone until a time, since it did not do what it was asked for.
+    pub fn left_alone(&mut self, address: &str, until: Timestamp) {
+        self.hosts.left_alone(address, until);
+    }
+
+    /// Notes how an exchange with a courier ended, in the spool too, unless there is none.
+    ///
+    /// # Errors
+    /// As [`HostReports::ended`].
+    pub fn ended(
+        &mut self,
+        spool: &Spool,
+        address: &str,
+        result: anyhow::Result<()>,
+        now: Timestamp,
+    ) -> anyhow::Result<()> {
+        match result {
+            Err(error) if error.downcast_ref().is_some_and(is_absence) => {
+                self.hosts.absent(address, &error);
+                Ok(())
+            }
+            result => self.hosts.ended(spool, address, result, now),
+        }
+    }
+
     /// Ends the run with the exit status of all events, and says what was done.
     ///
     /// # Errors
@@ -147,10 +181,16 @@ impl FerryLog {
         } else {
             Ok(())
         };
-        let failures = self.outcome.finish();
+        let couriers = self.hosts.finish();
+        let failures = self.outcome.finish().and(couriers);
         report::summary(&sentence(&self.tally));
         ended.and(failures).and(printed)
     }
+}
+
+/// Whether an error says that there is no courier, which is no news for anybody.
+fn is_absence(error: &Error) -> bool {
+    matches!(error, Error::NoConnection { .. })
 }
 
 fn print(event: &FerryEvent) -> anyhow::Result<()> {

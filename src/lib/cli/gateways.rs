@@ -137,7 +137,13 @@ impl<'a> OnlinePolicy<'a> {
     /// Until when a gateway is left alone, since it could not be reached or asked for that; `None` if it is not.
     #[must_use]
     pub fn pause(&self, spool: &Spool, gateway: &OnlineGateway) -> Option<Timestamp> {
-        let state = spool.host_state(&gateway.address, self.now);
+        self.pause_of(spool, &gateway.address)
+    }
+
+    /// The same for a server of this address.
+    #[must_use]
+    pub fn pause_of(&self, spool: &Spool, address: &str) -> Option<Timestamp> {
+        let state = spool.host_state(address, self.now);
         state.next_try.filter(|_| !state.is_due(self.now))
     }
 

@@ -120,6 +120,15 @@ impl HostReports {
             .count(&InputRef::named(address.to_owned()), &error);
     }
 
+    /// Counts that nobody is there, where that is no news.
+    pub fn absent(&mut self, what: &str, error: &anyhow::Error) {
+        self.outcome.take();
+        if !report::is_quiet() {
+            report::failure(None, error);
+        }
+        self.outcome.count(&InputRef::named(what.to_owned()), error);
+    }
+
     /// Ends the run with the exit status of all events, as [`Outcome::finish`].
     ///
     /// # Errors

@@ -75,6 +75,8 @@ pub mod online_when; // whether they are asked now
 #[cfg(feature = "online")]
 pub mod ferrying; // what relay-ferry does
 #[cfg(feature = "online")]
+pub mod visiting; // with a node
+#[cfg(feature = "online")]
 pub mod posting; // what relay-post does and reports
 #[cfg(feature = "online")]
 pub mod arrivals; // routed while a run goes on

@@ -12,7 +12,7 @@ use crate::disk::Group;
 use crate::ramf::{InternetAddress, limits};
 
 /// Every setting except `clock`, in the order in which they are written.
-pub const KEYS: [&str; 21] = [
+pub const KEYS: [&str; 22] = [
     "type",
     "address",
     "group",
@@ -31,6 +31,7 @@ pub const KEYS: [&str; 21] = [
     "online-every",
     "online-max-size",
     "online-when",
+    "couriers",
     "registration",
     "max-peers",
     "foreign-quota",
@@ -334,6 +335,12 @@ impl Config {
         self.get("online-when")
     }
 
+    /// Whether cargo is exchanged with whoever is the courier on the network that this node is in; not by default.
+    #[must_use]
+    pub fn couriers(&self) -> bool {
+        self.get("couriers") == Some("yes")
+    }
+
     /// Which nodes are registered that ask online; by default none.
     #[must_use]
     pub fn registration(&self) -> RegistrationSetting {
@@ -404,6 +411,8 @@ fn check(key: &str, value: &str) -> Result<(), Error> {
         "online-every" => duration(SignedDuration::from_hours(365 * 24)),
         "online-when" if !value.is_empty() => Ok(()),
         "online-when" => Err(problem(key, "not a command")),
+        "couriers" if matches!(value, "yes" | "no") => Ok(()),
+        "couriers" => Err(problem(key, "neither yes nor no")),
         "registration" => value.parse::<RegistrationSetting>().map(drop),
         CLOCK if matches!(value, "system" | "test") => Ok(()),
         CLOCK => Err(problem(key, "neither system nor test")),

@@ -320,7 +320,7 @@ impl Errand<'_> {
 
 /// Whether a server says without a word that a request was used before. With words, deployed gateways say the same of
 /// requests that they could still accept.
-fn is_used(ended: &Result<(), Error>) -> bool {
+pub(super) fn is_used(ended: &Result<(), Error>) -> bool {
     matches!(
         ended,
         Err(Error::Grpc {

@@ -2,6 +2,8 @@
 
 pub mod fetch; // cargo that comes, judged and stored
 pub mod errand; // a medium without a node
+pub mod default_route; // where the courier of this network is
+pub mod visit; // a node at a courier
 
 use std::time::Duration;
 

@@ -157,6 +157,14 @@ impl KeyedNode {
         Ok(node.with_passphrase(Arc::clone(self.passphrase())))
     }
 
+    /// The node, if there is one that can be used, without its keys; as [`NodeDir::open_if_any`].
+    ///
+    /// # Errors
+    /// As [`NodeDir::open_if_any`].
+    pub fn open_if_any(&self) -> anyhow::Result<Option<Directory>> {
+        self.dir.open_if_any()
+    }
+
     /// Opens the node in this directory, else as [`KeyedNode::open`].
     ///
     /// # Errors
