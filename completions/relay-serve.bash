@@ -35,7 +35,7 @@ _relay__serve() {
 
     case "${cmd}" in
         relay__serve)
-            opts="-q -v -h -V -N --behind-proxy --front --quiet --verbose --help --version --node --passphrase-file --passphrase-fd --listen --cert --key --courier --quota --connections --now --clock-drift"
+            opts="-q -v -h -V -N --behind-proxy --init --front --quiet --verbose --help --version --node --passphrase-file --passphrase-fd --listen --cert --key --courier --quota --connections --now --clock-drift"
             if [[ ${cur} == -* && -z ${ended} ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

@@ -2233,7 +2233,7 @@ _relay() {
             return 0
             ;;
         relay__subcmd__serve)
-            opts="-q -v -h -V -N --behind-proxy --front --quiet --verbose --help --version --node --passphrase-file --passphrase-fd --listen --cert --key --courier --quota --connections --now --clock-drift"
+            opts="-q -v -h -V -N --behind-proxy --init --front --quiet --verbose --help --version --node --passphrase-file --passphrase-fd --listen --cert --key --courier --quota --connections --now --clock-drift"
             if [[ ${cur} == -* && -z ${ended} ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

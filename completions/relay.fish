@@ -548,6 +548,7 @@ complete -c relay -n "__fish_relay_using_subcommand serve" -l connections -d 'Se
 complete -c relay -n "__fish_relay_using_subcommand serve" -l now -d 'Use TIME (RFC 3339) instead of the system clock' -r -f
 complete -c relay -n "__fish_relay_using_subcommand serve" -l clock-drift -d 'Allow clocks to differ by up to DURATION [default: 2h]' -r -f
 complete -c relay -n "__fish_relay_using_subcommand serve" -l behind-proxy -d 'Let a proxy on this machine have the certificate, and name the clients (PROXY protocol, version 2)'
+complete -c relay -n "__fish_relay_using_subcommand serve" -l init -d 'Make it a medium first, if it is not one'
 complete -c relay -n "__fish_relay_using_subcommand serve" -l front -d 'Speak with the network for the process at the other end of standard input'
 complete -c relay -n "__fish_relay_using_subcommand serve" -s q -l quiet -d 'Report errors only'
 complete -c relay -n "__fish_relay_using_subcommand serve" -s v -l verbose -d 'Report every change of state'

@@ -41,6 +41,9 @@ pub(crate) struct Args {
     /// Be a courier with the medium in DIR, without a node, for gateways in a local network
     #[arg(long, value_name = "DIR", conflicts_with = "node")]
     courier: Option<PathBuf>,
+    /// Make it a medium first, if it is not one
+    #[arg(long, requires = "courier")]
+    init: bool,
     /// Leave at most SIZE octets of messages on that medium, as in 500M
     #[arg(long, value_name = "SIZE", value_parser = parse_size, requires = "courier")]
     quota: Option<u64>,
@@ -66,6 +69,7 @@ fn serve(args: &Args) -> anyhow::Result<()> {
     if let Some(medium) = &args.courier {
         let options = CourierOptions {
             medium: medium.clone(),
+            makes_medium: args.init,
             quota: args.quota,
             listen: args.listen.clone(),
             connections,

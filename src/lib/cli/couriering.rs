@@ -23,6 +23,8 @@ const COURIER: &str = "[::]:21473";
 pub struct CourierOptions {
     /// The directory of its medium.
     pub medium: PathBuf,
+    /// Whether it is made a medium, if it is not one.
+    pub makes_medium: bool,
     /// The most octets of messages on it.
     pub quota: Option<u64>,
     /// Where to listen, where the service manager passes no sockets.
@@ -36,7 +38,11 @@ pub struct CourierOptions {
 /// # Errors
 /// When the medium or the sockets cannot be used, or the process that speaks with the network ends by itself.
 pub fn serve(options: &CourierOptions, clock: &ClockArgs) -> anyhow::Result<()> {
-    let medium = Medium::open(&options.medium)?;
+    let medium = if options.makes_medium {
+        Medium::init(&options.medium)?
+    } else {
+        Medium::open(&options.medium)?
+    };
     clock.now(None)?;
     let sockets = if options.listen.is_empty() {
         let default = COURIER.parse().map_err(super::errors::Usage)?;
