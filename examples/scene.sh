@@ -15,11 +15,12 @@ node_of() {
 }
 
 # as WHO COMMAND: shows the command, a line of shell, and runs it as that person, in their directory;
-# the status is in $status.
+# the status is in $status. A script may set $inside to a command that runs it, such as one that enters a network namespace.
 as() {
     echo "$1\$ $2"
     status=0
-    (cd "$work/$1" && HOME=$work/$1 RELAY_NODE=$(node_of "$1") sh -c "$2") 2>&1 || status=$?
+    # shellcheck disable=SC2086 # $inside is a command with its arguments, or nothing
+    (cd "$work/$1" && HOME=$work/$1 RELAY_NODE=$(node_of "$1") ${inside:-} sh -c "$2") 2>&1 || status=$?
 }
 
 # run WHO COMMAND: the command must succeed.

@@ -1,8 +1,7 @@
-//! The client that desktop gateways run, against relay-serve and the gateway of `examples/online`.
+//! The client that desktop gateways run, against relay-serve.
 
 use std::fs::{self, File};
 use std::io::{BufRead as _, BufReader};
-use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 
 use super::World;
@@ -12,33 +11,6 @@ use super::javascript::installed;
 pub(super) struct Gateway {
     child: Child,
     pub(super) port: String,
-}
-
-impl Gateway {
-    fn start(world: &World, options: &[&str]) -> Self {
-        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/online/gateway.py");
-        let programs = Path::new(env!("CARGO_BIN_EXE_relay-open"))
-            .parent()
-            .unwrap();
-        let mut child = Command::new("python3")
-            .arg(script)
-            .args(["--node", "hub", "--known", "known", "--mail", "mail"])
-            .args(options)
-            .current_dir(world.dir.path())
-            .env(
-                "PATH",
-                format!("{}:/usr/local/bin:/usr/bin:/bin", programs.display()),
-            )
-            .stdout(Stdio::piped())
-            .stderr(File::create(world.path("gateway.log")).unwrap())
-            .spawn()
-            .expect("python3 is needed for the gateway of the example");
-        let mut port = String::new();
-        let mut output = BufReader::new(child.stdout.take().unwrap());
-        output.read_line(&mut port).unwrap();
-        let port = port.trim().to_owned();
-        Self { child, port }
-    }
 }
 
 impl Gateway {
@@ -75,9 +47,7 @@ fn world() -> World {
     let world = World::new();
     world.relay("keygen -q --type gateway --address hub.example.org hub");
     world.relay("keygen -q --type gateway field");
-    for dir in ["known", "mail"] {
-        fs::create_dir(world.path(dir)).unwrap();
-    }
+    fs::create_dir(world.path("known")).unwrap();
     world.relay("export -N field -o known/field.pub");
     world
 }
@@ -219,36 +189,4 @@ fn relay_serve_registers_nobody_whom_it_does_not_know() {
     assert!(errors.contains("403"), "{errors}");
     says(&world, &output, &[]);
     assert!(!world.path("out.pnr").exists());
-}
-
-#[test]
-fn the_poweb_client_registers_delivers_and_collects_at_the_gateway_of_the_example() {
-    let world = world();
-    let gateway = Gateway::start(&world, &[]);
-    goes_all_the_way(&world, &gateway);
-    let field = world.inspect("known/field.pub")["node"]["id"].clone();
-    let mailbox = world.path("mail").join(field.as_str().unwrap());
-    let left = fs::read_dir(mailbox).unwrap().count();
-    assert_eq!(left, 0);
-}
-
-#[test]
-fn the_gateway_of_the_example_registers_nobody_whom_it_does_not_know() {
-    let world = world();
-    fs::remove_file(world.path("known/field.pub")).unwrap();
-    let gateway = Gateway::start(&world, &[]);
-    let output = client(&world, &gateway, "out", &[]);
-    let errors = String::from_utf8_lossy(&output.stderr);
-    assert!(errors.contains("403"), "{errors}");
-    says(&world, &output, &[]);
-    assert!(!world.path("out.pnr").exists());
-}
-
-#[test]
-fn the_gateway_of_the_example_speaks_tls() {
-    let world = world();
-    certify(&world);
-    let gateway = Gateway::start(&world, &["--certificate", "ca.pem", "--key", "tls.key"]);
-    let output = client(&world, &gateway, "out", &[]);
-    says(&world, &output, &[REGISTERED, "closed"]);
 }
