@@ -26,7 +26,11 @@ impl Gateway {
             .unwrap();
         let mut errors = BufReader::new(child.stderr.take().unwrap());
         let mut line = String::new();
-        errors.read_line(&mut line).unwrap();
+        // It may warn of its certificate first.
+        while !line.contains("event=serving") {
+            line.clear();
+            assert!(errors.read_line(&mut line).unwrap() > 0, "it ended");
+        }
         let (_, port) = line.trim().rsplit_once(':').expect(&line);
         let port = port.to_owned();
         let mut log = File::create(world.path("gateway.log")).unwrap();
