@@ -35,6 +35,8 @@ mod ferry;
 #[cfg(feature = "online")]
 mod ferry_client;
 #[cfg(feature = "online")]
+mod ferry_serve;
+#[cfg(feature = "online")]
 mod ferry_sync;
 mod found;
 mod full;
