@@ -8,6 +8,7 @@ mod carriage; // cargo that gateways collect
 
 use std::sync::mpsc::{self, Receiver};
 
+use bytes::Bytes;
 use prost::Message as _;
 
 use super::Error;
@@ -139,7 +140,7 @@ impl CourierKeeper<'_> {
                     .take(call, MAX_MESSAGE)
                     .map(Option::unwrap_or_default),
             };
-            let (verdict, id) = match octets.map(|it| CargoDelivery::decode(it.as_slice())) {
+            let (verdict, id) = match octets.map(|it| CargoDelivery::decode(Bytes::from(it))) {
                 Ok(Ok(delivery)) => {
                     let taken = self.take(&delivery);
                     (taken.err().unwrap_or(ServeVerdict::Done), delivery.id)

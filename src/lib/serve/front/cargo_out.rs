@@ -29,7 +29,7 @@ use crate::serve::protocol::{CollectionClose, ServeRole, ToKeeper};
 const SEND_PART: u32 = 50;
 const END_PART: u32 = 80;
 
-/// How long a call lasts if the client gave no time.
+/// How long a call lasts at most.
 const WITHIN: Duration = Duration::from_secs(10 * 60);
 
 /// How long a call that is to end still waits for what is being sent.
@@ -80,7 +80,9 @@ pub(super) async fn answer(
             _ => GrpcCode::Unauthenticated,
         });
     };
-    let within = deadline.part(SEND_PART).unwrap_or(WITHIN);
+    let within = deadline
+        .part(SEND_PART)
+        .map_or(WITHIN, |part| part.min(WITHIN));
     let begin = |session| ToKeeper::CargoCollection {
         session,
         within: u64::try_from(within.as_millis()).unwrap_or(u64::MAX),
@@ -97,7 +99,8 @@ pub(super) async fn answer(
     let (sender, body) = Channel::<Bytes>::new(1);
     let (outgoing, queue) = mpsc::unbounded_channel();
     let (state, acks) = (Arc::clone(state), request.into_body());
-    let ends = deadline.at(END_PART).unwrap_or(Instant::now() + WITHIN);
+    let latest = Instant::now() + WITHIN;
+    let ends = deadline.at(END_PART).map_or(latest, |at| at.min(latest));
     tokio::spawn(async move {
         let writer = tokio::spawn(write(Arc::clone(&state), sender, queue));
         let status = serve(&state, link, acks, &outgoing, ends).await;

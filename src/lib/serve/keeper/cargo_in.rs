@@ -2,13 +2,17 @@
 //! relay-sync does it.
 
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use bytes::Bytes;
+use prost::Message as _;
+
+use super::cargo_out::CIPHER;
 use super::context::{KeeperContext, KeeperEvent};
 use super::newcomers::Newcomers;
 use super::verdicts::verdict_of;
 use crate::binding::cogrpc::{CargoDelivery, MAX_MESSAGE};
-use crate::medium::{self, ExchangeEvent, Importer, Medium, PassingMessage, passing};
+use crate::medium::{self, ExchangeEvent, Exporter, Importer, Medium, PassingMessage, passing};
 use crate::ramf::Kind;
 use crate::receive::{ReceiveOptions, Repeats};
 use crate::serve::Error;
@@ -17,10 +21,12 @@ use crate::serve::protocol::{CallId, ServeVerdict};
 use crate::serve::rooms::Rooms;
 use crate::spool::{self, Time};
 use crate::verify::Policy;
-use prost::Message as _;
 
 /// How long a run that unpacks waits for others that move messages, before it looks whether the server is to stop.
 const LOCK_AGAIN: Duration = Duration::from_millis(100);
+
+/// What is of no use any more is removed from the medium so often.
+const TIDY_EVERY: Duration = Duration::from_secs(3600);
 
 /// What stays on the medium is looked at again after this time: there may be room by then.
 const IMPORT_AGAIN: Duration = Duration::from_secs(60);
@@ -77,12 +83,11 @@ impl<'a> CargoIntake<'a> {
                 }
             };
             // What is no delivery has no id by which it could be acknowledged.
-            let Ok(delivery) = CargoDelivery::decode(octets.as_slice()) else {
+            let Ok(delivery) = CargoDelivery::decode(Bytes::from(octets)) else {
                 let verdict = ServeVerdict::Malformed("no delivery of cargo".to_owned());
                 self.outbox.answer(call, verdict, &[]);
                 continue;
             };
-            drop(octets);
             let (verdict, node) = match self.take(&delivery) {
                 Ok(node) => {
                     let _ = unpacks.send(());
@@ -144,9 +149,18 @@ impl<'a> CargoIntake<'a> {
 
     /// Unpacks what came, until no more can come.
     pub(super) fn unpack_all(&self, wakes: &Receiver<()>) {
+        let mut tidied: Option<Instant> = None;
         // What an earlier run left comes first.
         loop {
-            let next = match self.unpack() {
+            let is_due = tidied.is_none_or(|at| at.elapsed() >= TIDY_EVERY);
+            let unpacked = self.unpack().and_then(|()| {
+                if is_due {
+                    self.tidy()?;
+                    tidied = Some(Instant::now());
+                }
+                Ok(())
+            });
+            let next = match unpacked {
                 Ok(()) => IMPORT_AGAIN,
                 Err(Error::Spool(spool::Error::Locked)) => LOCK_AGAIN,
                 Err(error) => {
@@ -186,6 +200,27 @@ impl<'a> CargoIntake<'a> {
         })?;
         (self.context.came)();
         Ok(())
+    }
+
+    /// Removes cargo that has expired although nobody asked for it, and old hints, marks and leftovers.
+    fn tidy(&self) -> Result<(), Error> {
+        let spool = self.context.spool;
+        let (time, window) = (self.context.clock)()?;
+        if !time.is_believed() {
+            return Ok(());
+        }
+        let terms = ReceiveOptions {
+            window,
+            now: time.sure,
+            repeats: Repeats::Unjudged,
+        };
+        let _lock = spool.lock()?;
+        // It surveys the medium.
+        Exporter::new(spool, self.medium, terms, time, CIPHER)?;
+        self.medium.clean(time.told, &mut |event| {
+            self.tell(event, &time);
+            Ok::<(), Error>(())
+        })
     }
 
     /// Reports what happens to cargo. What is refused for good leaves the medium, where nobody would look at it.

@@ -38,7 +38,7 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 const MAX_REQUEST: usize = 16 * 1024;
 
 /// How cargo is encrypted: what every deployed gateway opens.
-const CIPHER: Cipher = Cipher::Cbc { key_len: 16 };
+pub(super) const CIPHER: Cipher = Cipher::Cbc { key_len: 16 };
 
 /// A collection of cargo.
 struct CargoSession {
@@ -174,7 +174,7 @@ impl<'a> Carriage<'a> {
 
     /// Opens a collection for who shows a request that can be answered.
     fn open(
-        &self,
+        &mut self,
         session: SessionId,
         octets: Vec<u8>,
         within: Duration,
@@ -203,9 +203,11 @@ impl<'a> Carriage<'a> {
             Err(error) => return Err(refused(&error.into())),
         };
         let gateway = shown.sender;
+        let others = self.sessions.iter();
+        let other = others.filter(|(_, it)| it.sending.gateway == gateway);
+        let other = other.map(|(id, it)| (*id, it.sending.request)).next();
         // Whoever comes second has nothing to collect: the request is being answered.
-        let mut others = self.sessions.values();
-        if others.any(|it| it.sending.gateway == gateway) {
+        if other.is_some_and(|(_, request)| request == shown.sha256) {
             return Err(CollectionClose::Complete);
         }
         let answering = self.medium.answering(gateway);
@@ -217,6 +219,10 @@ impl<'a> Carriage<'a> {
         if is_new && answering.is_some_and(|it| it.date > shown.date) {
             // A later one of the same gateway was shown: nothing waits for this one.
             return Err(CollectionClose::Complete);
+        }
+        // One that carries an old request must not keep out who carries a newer one, however slowly it collects.
+        if let Some((other, _)) = other {
+            self.end(other, CollectionClose::Again);
         }
         let mut sending = CargoSending::new(session, gateway, shown.sha256, within);
         if is_used {

@@ -12,8 +12,8 @@ pub mod counts; // what it did, in numbers
 mod intake; // parcels, into the spool
 mod desk; // registrations
 mod collections; // parcels, out of the spool
-mod cargo_in; // cargo, onto the medium within the spool and from there into the queues
 mod cargo_out; // cargo, out of the queues
+mod cargo_in; // cargo, onto the medium within the spool and from there into the queues
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
