@@ -20,6 +20,8 @@ mod testenv; // the nodes of the tests of the programs
 
 #[cfg(debug_assertions)] // without them, programs take no faults
 mod calls; // no change of the file system bypasses the traced steps
+#[cfg(all(debug_assertions, feature = "online"))]
+mod ferry; // cargo taken to servers and fetched from them
 #[cfg(debug_assertions)]
 mod invariants; // what holds at every instant
 mod law; // the order of writes, syncs and names

@@ -1,6 +1,7 @@
 //! A server of CogRPC on loopback: a courier or Internet gateway, with misbehaviour to order.
 
 use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -82,6 +83,8 @@ pub(crate) struct Seen {
     pub(crate) ccas: Vec<Vec<u8>>,
     /// How many cargoes that it gave were acknowledged.
     pub(crate) acknowledged: usize,
+    /// Which they are.
+    pub(crate) acknowledged_cargo: Vec<Vec<u8>>,
     /// Whether a client closed its side before it had all acknowledgements.
     pub(crate) closed_early: bool,
 }
@@ -90,6 +93,14 @@ impl Seen {
     fn note_unacknowledged(&mut self, cargoes: usize) {
         self.most_unacknowledged = self.most_unacknowledged.max(cargoes);
     }
+
+    /// The id of a delivery ends in the number of its cargo.
+    fn note_acknowledged(&mut self, id: &str, gives: &[Vec<u8>]) {
+        self.acknowledged += 1;
+        let number = id.rsplit('-').next().unwrap();
+        let number = usize::from_str_radix(number, 16).unwrap();
+        self.acknowledged_cargo.push(gives[number].clone());
+    }
 }
 
 struct Shared {
@@ -97,6 +108,8 @@ struct Shared {
     collects: Mutex<Collects>,
     gives: Mutex<Vec<Vec<u8>>>,
     seen: Mutex<Seen>,
+    /// How many connections are open.
+    open: AtomicUsize,
 }
 
 /// A server of CogRPC.
@@ -120,6 +133,7 @@ impl CargoRelay {
             collects: Mutex::new(Collects::Gives),
             gives: Mutex::default(),
             seen: Mutex::default(),
+            open: AtomicUsize::new(0),
         });
         let (stop, stopped) = oneshot::channel();
         let thread = std::thread::spawn({
@@ -159,6 +173,18 @@ impl CargoRelay {
         *held(&self.shared.gives) = cargo.to_vec();
     }
 
+    /// Waits until it has no connection any more, so that it saw all that clients sent.
+    pub(crate) fn settle(&self) {
+        let begun = std::time::Instant::now();
+        while self.shared.open.load(Ordering::SeqCst) > 0 {
+            assert!(
+                begun.elapsed() < Duration::from_secs(60),
+                "a connection stays"
+            );
+            std::thread::sleep(Duration::from_millis(2));
+        }
+    }
+
     /// Takes what it saw so far.
     pub(crate) fn seen(&self) -> Seen {
         std::mem::take(&mut *held(&self.shared.seen))
@@ -192,10 +218,12 @@ fn run(
             let acceptor = tokio_rustls::TlsAcceptor::from(config);
             while let Ok((socket, _)) = listener.accept().await {
                 let (acceptor, shared) = (acceptor.clone(), Arc::clone(&shared));
+                shared.open.fetch_add(1, Ordering::SeqCst);
                 tokio::task::spawn_local(async move {
                     if let Ok(stream) = acceptor.accept(socket).await {
                         serve(stream, &shared).await;
                     }
+                    shared.open.fetch_sub(1, Ordering::SeqCst);
                 });
             }
         }
@@ -439,7 +467,7 @@ async fn collect(
         }
         for _ in &frames {
             match next::<CargoDeliveryAck>(&mut body, &mut decoder).await? {
-                Some(_) => held(&shared.seen).acknowledged += 1,
+                Some(ack) => held(&shared.seen).note_acknowledged(&ack.id, &gives),
                 None => break,
             }
         }
