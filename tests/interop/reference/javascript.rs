@@ -8,9 +8,10 @@ use std::sync::OnceLock;
 use super::{Reference, World, crossing, road};
 
 /// What the library's own folder is made of.
-const SOURCES: [&str; 6] = [
+const SOURCES: [&str; 7] = [
     "package.json",
     "package-lock.json",
+    "cargo.cjs",
     "cogrpc.cjs",
     "pohttp.cjs",
     "poweb.cjs",

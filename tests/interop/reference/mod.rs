@@ -11,6 +11,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 
 mod bouncycastle;
+mod cargo;
 mod cogrpc;
 mod crossing;
 mod javascript;

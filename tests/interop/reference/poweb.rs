@@ -16,9 +16,15 @@ pub(super) struct Gateway {
 impl Gateway {
     /// relay-serve for this node, with the certificate in ca.pem.
     pub(super) fn serve(world: &World, node: &str) -> Self {
+        let certified = ["--cert", "ca.pem", "--key", "tls.key"];
+        Self::start(world, &[&["-N", node], &certified[..]].concat())
+    }
+
+    /// relay-serve with these options.
+    pub(super) fn start(world: &World, options: &[&str]) -> Self {
         let mut child = Command::new(env!("CARGO_BIN_EXE_relay-serve"))
-            .args(["-v", "-N", node, "--listen", "127.0.0.1:0"])
-            .args(["--cert", "ca.pem", "--key", "tls.key"])
+            .args(["-v", "--listen", "127.0.0.1:0"])
+            .args(options)
             .current_dir(world.dir.path())
             .stdin(Stdio::null())
             .stderr(Stdio::piped())
