@@ -83,17 +83,20 @@ fn a_silent_server_is_given_up() {
         );
         assert!(load.acknowledged.is_empty() && load.refused == 0);
     }
-    courier.collects(Collects::TooLong(9_000_000));
-    let mut tally = CollectEnd::default();
-    let ended = collect::<Error>(&mut client, b"cca", &mut tally, &mut |_| {
-        Ok(CargoReceipt::Stored)
-    });
-    let error = ended.unwrap().unwrap_err();
-    assert!(
-        matches!(error, Error::Silent { .. } | Error::Slow { .. }),
-        "{error}"
-    );
-    assert_eq!(tally, CollectEnd::default());
+    // One that sends an octet now and then is too slow.
+    for collects in [Collects::TooLong(9_000_000), Collects::Trickles] {
+        courier.collects(collects);
+        let mut tally = CollectEnd::default();
+        let ended = collect::<Error>(&mut client, b"cca", &mut tally, &mut |_| {
+            Ok(CargoReceipt::Stored)
+        });
+        let error = ended.unwrap().unwrap_err();
+        assert!(
+            matches!(error, Error::Silent { .. } | Error::Slow { .. }),
+            "{error}"
+        );
+        assert_eq!(tally, CollectEnd::default());
+    }
     // The server is well again, and the client connects anew.
     courier.delivers(Delivers::Acknowledges);
     let mut load = load(100_000);

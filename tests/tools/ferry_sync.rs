@@ -228,6 +228,28 @@ fn cargo_of_strangers_and_for_strangers_is_not_stored() {
 }
 
 #[test]
+fn without_room_nothing_is_acknowledged() {
+    let site = Site::new();
+    site.put("m1");
+    let cca = site.env.cca("gateway", "hub");
+    let arriving = site.answered(&[], &cca, &["r1"]);
+    site.courier.gives(&arriving);
+    let config = site.env.text("gateway/config");
+    site.env
+        .write("gateway/config", format!("{config}reserve = 900000G\n"));
+    site.sync().ends(75).says_somewhere("are kept free");
+    // Nor is anything packed; the request is small enough for any disk.
+    let seen = site.courier.seen();
+    assert_eq!((seen.acknowledged, seen.cargo.len()), (0, 0));
+    assert!(site.on_wire("cargo", "gateway").is_empty());
+    site.env.write("gateway/config", config);
+    site.sync().ok();
+    // The parcel, and that the other one came.
+    let seen = site.courier.seen();
+    assert_eq!((seen.acknowledged, seen.cargo.len()), (1, 2));
+}
+
+#[test]
 fn without_a_courier_a_run_is_silent() {
     let site = Site::new();
     site.put("m1");

@@ -66,6 +66,8 @@ pub(crate) enum Collects {
     Compressed,
     /// Octets that are no message.
     Junk,
+    /// A message of which an octet comes now and then.
+    Trickles,
     /// The first cargo is given again and again, each time acknowledged.
     ForEver,
 }
@@ -450,6 +452,14 @@ async fn collect(
         Collects::Compressed => {
             stream.send_data(Bytes::from_static(&[1, 0, 0, 0, 1, 7]), false)?;
             std::future::pending::<()>().await;
+        }
+        Collects::Trickles => {
+            stream.send_data(Bytes::from_static(&[0, 0, 0, 200, 0]), false)?;
+            // Until the client ends the call.
+            loop {
+                stream.send_data(Bytes::from_static(&[7]), false)?;
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
         }
         Collects::Junk => {
             stream.send_data(Bytes::from_static(&[0, 0, 0, 0, 2, 0xff, 0xff]), false)?;
