@@ -339,35 +339,32 @@ async fn registration_step(
         RegistrationStep::First => ToKeeper::PreRegistration { call, peer },
         RegistrationStep::Second => ToKeeper::Registration { call, peer },
     };
-    match state.keeper.ask(call, asks, octets).await {
-        Some(KeeperAnswer::Verdict(ServeVerdict::Done, object, _)) => {
-            answers::with_body(StatusCode::OK, given, object.into())
-        }
-        Some(KeeperAnswer::Verdict(verdict, _, _)) => {
-            answers::of_verdict(&verdict, AnswerStyle::Registration, headers)
-        }
-        Some(KeeperAnswer::Room(_) | KeeperAnswer::Certificate(..)) | None => {
-            answers::of_verdict(&body_turns::stopping(), AnswerStyle::Registration, headers)
-        }
-    }
+    let answered = state.keeper.ask(call, asks, octets).await;
+    object(answered, given, AnswerStyle::Registration, headers)
 }
 
 /// The connection parameters of this node.
 async fn parameters(state: &FrontState, headers: &HeaderMap) -> Response<Body> {
     let call = state.keeper.new_call();
-    match state
-        .keeper
-        .ask(call, ToKeeper::Parameters { call }, Vec::new())
-        .await
-    {
+    let asks = ToKeeper::Parameters { call };
+    let answered = state.keeper.ask(call, asks, Vec::new()).await;
+    object(answered, PARAMETERS, AnswerStyle::PoHttp, headers)
+}
+
+/// The answer with an object of this type that the keeper was asked for, or why there is none.
+fn object(
+    answered: Option<KeeperAnswer>,
+    given: &'static str,
+    style: AnswerStyle,
+    headers: &HeaderMap,
+) -> Response<Body> {
+    match answered {
         Some(KeeperAnswer::Verdict(ServeVerdict::Done, object, _)) => {
-            answers::with_body(StatusCode::OK, PARAMETERS, object.into())
+            answers::with_body(StatusCode::OK, given, object.into())
         }
-        Some(KeeperAnswer::Verdict(verdict, _, _)) => {
-            answers::of_verdict(&verdict, AnswerStyle::PoHttp, headers)
-        }
+        Some(KeeperAnswer::Verdict(verdict, _, _)) => answers::of_verdict(&verdict, style, headers),
         Some(KeeperAnswer::Room(_) | KeeperAnswer::Certificate(..)) | None => {
-            answers::of_verdict(&body_turns::stopping(), AnswerStyle::PoHttp, headers)
+            answers::of_verdict(&body_turns::stopping(), style, headers)
         }
     }
 }
