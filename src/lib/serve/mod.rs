@@ -11,6 +11,7 @@
 
 pub mod channel; // messages between the processes
 pub mod protocol; // what they say
+mod blocks; // of addresses: whose a limit is
 pub mod front; // speaks with the network
 mod outbox; // what it is told
 mod rooms; // files for what is on its way

@@ -9,6 +9,7 @@ use std::net::{IpAddr, Ipv6Addr};
 use std::sync::{Arc, Mutex};
 
 use crate::pipeline::mutex::lock;
+use crate::serve::blocks::{host_of, site_of};
 
 /// The connections of an address that have not shown a node.
 pub(super) const CONNECTIONS_OF_ADDRESS: u32 = 8;
@@ -110,12 +111,10 @@ fn accounts_of(address: IpAddr) -> Vec<Account> {
     match address.to_canonical() {
         address if address.is_loopback() => Vec::new(),
         IpAddr::V4(address) => vec![Account::Host(address.into())],
-        IpAddr::V6(address) => {
-            let [a, b, c, d, ..] = address.segments();
-            let host = Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0);
-            let site = Ipv6Addr::new(a, b, c, 0, 0, 0, 0, 0);
-            vec![Account::Host(host.into()), Account::Site(site)]
-        }
+        IpAddr::V6(address) => vec![
+            Account::Host(host_of(address.into())),
+            Account::Site(site_of(address)),
+        ],
     }
 }
 

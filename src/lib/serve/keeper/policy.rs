@@ -2,11 +2,12 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::fmt;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr};
 use std::time::{Duration, Instant};
 
 use crate::pki::NodeId;
 use crate::serve::Error;
+use crate::serve::blocks::{host_of, site_of};
 
 /// The registrations that an address of IPv4, or a /64, may begin in an hour.
 const OF_ADDRESS: usize = 10;
@@ -72,7 +73,7 @@ impl RegistrationFlow {
                 return false;
             }
         }
-        let begun = self.by_address.entry(block_of(peer)).or_default();
+        let begun = self.by_address.entry(host_of(peer)).or_default();
         drop_before(begun, now, ADDRESS_WINDOW);
         if begun.len() >= OF_ADDRESS {
             return false;
@@ -92,17 +93,6 @@ fn drop_before(begun: &mut VecDeque<Instant>, now: Instant, window: Duration) {
     }
 }
 
-/// What a limit counts for: of IPv6 the /64, of which a customer has at least one.
-fn block_of(address: IpAddr) -> IpAddr {
-    match address {
-        IpAddr::V4(_) => address,
-        IpAddr::V6(address) => {
-            let [a, b, c, d, ..] = address.segments();
-            Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0).into()
-        }
-    }
-}
-
 /// An address as it may stand in a log: without the part that tells machines of one network apart.
 #[must_use]
 pub fn shortened(address: IpAddr) -> String {
@@ -111,10 +101,7 @@ pub fn shortened(address: IpAddr) -> String {
             let [a, b, c, _] = address.octets();
             format!("{}/24", Ipv4Addr::new(a, b, c, 0))
         }
-        IpAddr::V6(address) => {
-            let [a, b, c, ..] = address.segments();
-            format!("{}/48", Ipv6Addr::new(a, b, c, 0, 0, 0, 0, 0))
-        }
+        IpAddr::V6(address) => format!("{}/48", site_of(address)),
     }
 }
 
