@@ -51,6 +51,8 @@ const INTAKE_THREADS: usize = 4;
 /// Where questions go.
 struct Desks {
     parcels: Sender<ArrivedParcel>,
+    /// Those in files, which are read into memory by one thread alone, and keep no short one waiting.
+    long_parcels: Sender<ArrivedParcel>,
     rooms: Sender<RoomCall>,
     registrations: Sender<DeskCall>,
     collections: Sender<CollectionCall>,
@@ -80,6 +82,7 @@ pub fn run(
     let files = Rooms::new(context.spool.tmp(), reserve.unwrap_or(DEFAULT_RESERVE));
     let intake = Intake::new(context, &outbox, &newcomers, &files);
     let (parcels, arrived) = mpsc::channel();
+    let (long_parcels, long_arrived) = mpsc::channel();
     let (rooms, asked) = mpsc::channel();
     let (registrations, requested) = mpsc::channel();
     let (collections, collected) = mpsc::channel();
@@ -95,18 +98,20 @@ pub fn run(
         .map(|medium| CargoIntake::new(context, &outbox, &files, (medium, &newcomers)));
     let desks = Desks {
         parcels,
+        long_parcels,
         rooms,
         registrations,
         collections: collections.clone(),
         cargo,
         carriage,
     };
-    let arrived = Mutex::new(arrived);
+    let (arrived, long_arrived) = (Mutex::new(arrived), Mutex::new(long_arrived));
     let ends = AtomicBool::new(false);
     std::thread::scope(|scope| {
         for _ in 0..INTAKE_THREADS {
             scope.spawn(|| intake.work(&arrived));
         }
+        scope.spawn(|| intake.work(&long_arrived));
         scope.spawn(|| {
             for call in asked {
                 match call {
@@ -206,12 +211,16 @@ impl Desks {
             ToKeeper::Parcel { call, route } => {
                 // A parcel is never empty, so an empty body means that it is in a file.
                 let octets = (!body.is_empty()).then_some(body);
+                let queue = match octets {
+                    Some(_) => &self.parcels,
+                    None => &self.long_parcels,
+                };
                 let arrived = ArrivedParcel {
                     call,
                     route,
                     octets,
                 };
-                self.parcels.send(arrived).ok()
+                queue.send(arrived).ok()
             }
             ToKeeper::Collection { session } => {
                 self.collections.send(CollectionCall::Begin(session)).ok()
