@@ -25,8 +25,12 @@ use crate::spool::wire::{MessageStore, Queued, SpoolMessages, Taken};
 /// for it.
 const ROUTED_WITHIN: Duration = Duration::from_secs(3);
 
-/// How often it is looked whether something came for a node that waits.
-const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// How often collections are gone through.
+const TICK: Duration = Duration::from_secs(1);
+
+/// How often it is looked whether another program put something into a mailbox that was empty: that examines a directory
+/// for each collection, of which thousands may be idle. What this server routes is looked for at once.
+const LOOK_EVERY: Duration = Duration::from_secs(5);
 
 /// The messages of a mailbox that are looked up at once.
 const PAGE: usize = 512;
@@ -162,10 +166,10 @@ impl<'a> Collections<'a> {
 
     /// Handles calls until no more can come.
     pub(super) fn work(&mut self, calls: &Receiver<CollectionCall>) {
-        let mut looked = Instant::now();
+        let (mut looked, mut ticked) = (Instant::now(), Instant::now());
         loop {
             let mut batch = Vec::new();
-            match calls.recv_timeout(LOOK_EVERY) {
+            match calls.recv_timeout(TICK) {
                 Ok(call) => batch.push(call),
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => return,
@@ -180,6 +184,9 @@ impl<'a> Collections<'a> {
             self.release(acknowledged);
             if looks {
                 looked = Instant::now();
+            }
+            if looks || ticked.elapsed() >= TICK {
+                ticked = Instant::now();
                 touched.extend(self.sessions.keys().copied());
             }
             for session in touched {
