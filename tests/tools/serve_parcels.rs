@@ -85,6 +85,7 @@ fn a_parcel_is_answered_by_what_becomes_of_it() {
     });
     assert_eq!(hub.bring(&abroad), 403);
     hub.server.wait_for("event=repeated ", 2);
+    hub.server.wait_for("event=refused ", 15);
     assert_eq!(hub.server.count("event=stored "), 2);
     assert_eq!(hub.server.count("event=refused "), 15);
     assert_eq!(hub.server.errors(), Vec::<String>::new());
@@ -449,12 +450,12 @@ fn what_waited_is_looked_for_on_the_disk_before_it_is_acknowledged() {
         }
         // Where it is, it is not stored again.
         assert_eq!(hub.bring(&parcel), 202);
-        assert_eq!(hub.server.count("event=repeated"), round + 1);
+        hub.server.wait_for("event=repeated", round + 1);
         assert_eq!(hub.queue("in"), Vec::<String>::new());
         // Somebody removes it, as relay-purge, a disk or an operator may; the queues were listed a while ago.
         fs::remove_file(path(&routed()[0])).unwrap();
         std::thread::sleep(Duration::from_millis(1100));
     }
-    assert_eq!(hub.server.count("event=stored"), 3);
+    hub.server.wait_for("event=stored", 3);
     assert_eq!(hub.server.errors(), Vec::<String>::new());
 }
