@@ -21,7 +21,7 @@ use relaynet::message::successor;
 use relaynet::message::{
     CargoMessageSet, CollectionRequest, Item, NodeConnectionParams, Object, Part, Pca, Pdd,
     PrivateEndpointConnectionParams, Registration, Rotation, ServiceMessage, SuccessorNotice,
-    message_set,
+    cargo, message_set,
 };
 use relaynet::node::{key_file, revocations};
 use relaynet::pki::{Certificate, PublicKey, RateLimit};
@@ -218,7 +218,7 @@ pub(crate) fn cargo(octets: &[u8]) {
         message_set::wrap(&mut again);
         assert_eq!(again.as_slice(), octets, "another set when written again");
         if sizes.iter().all(|&size| size <= limits::MAX_ITEM_LEN) {
-            let mut packed = relaynet::message::cargo::distribute(&sizes).concat();
+            let mut packed = cargo::distribute(&sizes, cargo::ROOM).concat();
             packed.sort_unstable();
             assert!(packed.into_iter().eq(0..sizes.len()), "not each once");
         }

@@ -164,7 +164,10 @@ impl PackQueue {
                 .sum();
             (cargo, octets)
         };
-        cargo::distribute(&sizes).into_iter().map(weigh).collect()
+        cargo::distribute(&sizes, cargo::ROOM)
+            .into_iter()
+            .map(weigh)
+            .collect()
     }
 
     /// Fills a cargo with these messages and seals it.

@@ -69,7 +69,8 @@ impl<'a> Exporter<'a> {
         Self::all_but(BTreeSet::new(), spool, medium, options, time, cipher)
     }
 
-    /// As [`new`](Self::new), for one next hop alone; without requests for our own cargo.
+    /// As [`new`](Self::new), for one next hop alone, which collects its cargo over a network; without requests for our own
+    /// cargo.
     ///
     /// # Errors
     /// As [`new`](Self::new).

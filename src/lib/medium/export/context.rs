@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use crate::cms::enveloped_data::Cipher;
 use crate::medium::{Error, ExchangeEvent, Medium};
-use crate::message;
+use crate::message::{self, cargo};
 use crate::pki::NodeId;
 use crate::ramf::fields;
 use crate::receive::ReceiveOptions;
@@ -41,6 +41,14 @@ impl Context<'_> {
         match &self.coverage {
             Coverage::Only(only) => *only == hop,
             Coverage::AllBut(others) => !others.contains(&hop),
+        }
+    }
+
+    /// The space for messages in one cargo, in octets.
+    pub(super) fn room(&self) -> usize {
+        match &self.coverage {
+            Coverage::Only(_) => cargo::COLLECTED_ROOM,
+            Coverage::AllBut(_) => cargo::ROOM,
         }
     }
 

@@ -82,7 +82,7 @@ impl<'a> Context<'a> {
         let now = self.time.told;
         let chosen = std::mem::take(&mut hop.chosen);
         let sizes: Vec<usize> = chosen.iter().map(|chosen| chosen.len).collect();
-        let cargoes = cargo::distribute(&sizes);
+        let cargoes = cargo::distribute(&sizes, self.room());
         space.take_overhead(cargoes.len());
         let mut chosen: Vec<Option<Chosen>> = chosen.into_iter().map(Some).collect();
         // The messages in the order of the cargoes, each with whether it is the last of its cargo.
