@@ -94,6 +94,8 @@ mod send;
 #[cfg(feature = "online")]
 mod serve_bounds;
 #[cfg(feature = "online")]
+mod serve_cargo;
+#[cfg(feature = "online")]
 mod serve_collect;
 #[cfg(feature = "online")]
 mod serve_ends;

@@ -7,6 +7,7 @@
 #![allow(dead_code, unused_imports)] // each test target uses its part
 
 pub(crate) mod authority; // a certification authority, and certificates of servers
+pub(crate) mod caller; // a client of `CogRPC`, step by step
 pub(crate) mod cargo_relay; // a courier or Internet gateway (`CogRPC`)
 pub(crate) mod client; // a plain client, to see what a server does
 pub(crate) mod collecting; // one session of parcel collection, step by step
