@@ -96,6 +96,8 @@ mod serve_bounds;
 #[cfg(feature = "online")]
 mod serve_cargo;
 #[cfg(feature = "online")]
+mod serve_cargo_kills;
+#[cfg(feature = "online")]
 mod serve_collect;
 #[cfg(feature = "online")]
 mod serve_ends;

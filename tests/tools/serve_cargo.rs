@@ -27,12 +27,12 @@ fn caller(hub: &Hub) -> Caller {
 }
 
 /// A parcel of bob's for alice, who is behind the gateway.
-fn parcel(env: &Env, id: &str, content: &[u8]) -> Vec<u8> {
+pub(crate) fn parcel(env: &Env, id: &str, content: &[u8]) -> Vec<u8> {
     env.parcel_with("bob", "alice", content, &["--id", id])
 }
 
 /// Puts parcels into the hub's queue for the gateway.
-fn put(env: &Env, parcels: &[Vec<u8>]) {
+pub(crate) fn put(env: &Env, parcels: &[Vec<u8>]) {
     for parcel in parcels {
         let put = env.relay("put").args(["-q", "-N", "hub"]);
         put.stdin(parcel.clone()).ok();
@@ -41,7 +41,7 @@ fn put(env: &Env, parcels: &[Vec<u8>]) {
 }
 
 /// The gateway stores what was collected. Returns how many parcels are there then, in all.
-fn store(env: &Env, cargoes: &[Vec<u8>]) -> usize {
+pub(crate) fn store(env: &Env, cargoes: &[Vec<u8>]) -> usize {
     env.mkdir("taken");
     env.relay("sync")
         .args(["-q", "-N", "gateway", "--init", "taken"])

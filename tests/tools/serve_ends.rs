@@ -228,10 +228,10 @@ fn when_one_of_the_two_is_killed_the_other_ends() {
 }
 
 /// Numbers that look random; the seed is a part of what a failure says.
-struct Dice(u64);
+pub(crate) struct Dice(pub(crate) u64);
 
 impl Dice {
-    fn below(&mut self, most: u64) -> u64 {
+    pub(crate) fn below(&mut self, most: u64) -> u64 {
         self.0 = self
             .0
             .wrapping_mul(6_364_136_223_846_793_005)
@@ -241,14 +241,14 @@ impl Dice {
 }
 
 /// A server that is killed and started again, at the same port.
-struct Killed<'a> {
+pub(crate) struct Killed<'a> {
     env: &'a Env,
     socket: TcpListener,
     running: Mutex<Option<Server>>,
 }
 
 impl<'a> Killed<'a> {
-    fn new(env: &'a Env) -> Self {
+    pub(crate) fn new(env: &'a Env) -> Self {
         let killed = Self {
             env,
             socket: TcpListener::bind(("127.0.0.1", 0)).unwrap(),
@@ -258,18 +258,18 @@ impl<'a> Killed<'a> {
         killed
     }
 
-    fn start(&self) {
+    pub(crate) fn start(&self) {
         let socket = self.socket.try_clone().unwrap();
         let server = Server::start_on(serve(self.env), socket);
         *self.running.lock().unwrap_or_else(PoisonError::into_inner) = Some(server);
     }
 
-    fn port(&self) -> u16 {
+    pub(crate) fn port(&self) -> u16 {
         self.socket.local_addr().unwrap().port()
     }
 
     /// Kills one of the two processes after this time, waits for the other, and starts both again.
-    fn kill(&self, front: bool, after: Duration) {
+    pub(crate) fn kill(&self, front: bool, after: Duration) {
         let server = self.running.lock().unwrap().take().unwrap();
         let pids = (server.keeper(), server.front());
         std::thread::sleep(after);
@@ -281,7 +281,7 @@ impl<'a> Killed<'a> {
         self.start();
     }
 
-    fn stop(&self) {
+    pub(crate) fn stop(&self) {
         let server = self.running.lock().unwrap().take().unwrap();
         server.wait_for("event=serving", 1);
         let ended = server.stop();
@@ -355,7 +355,7 @@ impl Played<'_> {
 
 /// Checks that so many parcels are in a queue, each once.
 #[track_caller]
-fn each_once(names: &[String], number: usize, seed: u64) {
+pub(crate) fn each_once(names: &[String], number: usize, seed: u64) {
     let found = (names.len(), keys(names).len());
     assert_eq!(found, (number, number), "seed {seed}");
 }

@@ -1,6 +1,7 @@
 //! A client of CogRPC, step by step: each message is sent and received when the test says so.
 
 use std::future::poll_fn;
+use std::io;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -47,6 +48,11 @@ impl CallEnd {
 impl Caller {
     /// Connects: the server must be certified by `authority` for `name`.
     pub(crate) fn connect(port: u16, name: &str, authority: &Authority) -> Self {
+        Self::try_connect(port, name, authority).unwrap()
+    }
+
+    /// As [`connect`](Self::connect), at a server that may be gone.
+    pub(crate) fn try_connect(port: u16, name: &str, authority: &Authority) -> io::Result<Self> {
         let mut roots = RootCertStore::empty();
         roots.add(authority.certificate()).unwrap();
         let provider = Arc::new(rustls::crypto::ring::default_provider());
@@ -63,18 +69,19 @@ impl Caller {
             .unwrap();
         let named = ServerName::try_from(name.to_owned()).unwrap();
         let client = runtime.block_on(async {
-            let tcp = tokio::net::TcpStream::connect(("127.0.0.1", port)).await;
+            let tcp = tokio::net::TcpStream::connect(("127.0.0.1", port)).await?;
             let connector = tokio_rustls::TlsConnector::from(Arc::new(config));
-            let stream = connector.connect(named, tcp.unwrap()).await.unwrap();
-            let (client, connection) = h2::client::handshake(stream).await.unwrap();
+            let stream = connector.connect(named, tcp).await?;
+            let begun = h2::client::handshake(stream).await;
+            let (client, connection) = begun.map_err(io::Error::other)?;
             tokio::spawn(connection);
-            client
-        });
-        Self {
+            io::Result::Ok(client)
+        })?;
+        Ok(Self {
             runtime,
             client,
             name: name.to_owned(),
-        }
+        })
     }
 
     /// Begins a call with these headers.
@@ -90,6 +97,25 @@ impl Caller {
         call: Call,
         headers: &[(&str, &str)],
     ) -> CargoCall<'_> {
+        self.try_request(method, call, headers).unwrap()
+    }
+
+    /// As [`begin`](Self::begin), at a server that may be gone.
+    pub(crate) fn try_begin(
+        &self,
+        call: Call,
+        headers: &[(&str, &str)],
+    ) -> Result<CargoCall<'_>, h2::Error> {
+        let headers = [&[("content-type", "application/grpc")], headers].concat();
+        self.try_request("POST", call, &headers)
+    }
+
+    fn try_request(
+        &self,
+        method: &str,
+        call: Call,
+        headers: &[(&str, &str)],
+    ) -> Result<CargoCall<'_>, h2::Error> {
         let uri = format!("https://{}{}", self.name, call.path());
         let mut request = Request::builder().method(method).uri(uri);
         for (name, value) in headers {
@@ -98,17 +124,17 @@ impl Caller {
         let request = request.header("te", "trailers").body(()).unwrap();
         let mut client = self.client.clone();
         let (answer, stream) = self.runtime.block_on(async {
-            poll_fn(|cx| client.poll_ready(cx)).await.unwrap();
-            client.send_request(request, false).unwrap()
-        });
-        CargoCall {
+            poll_fn(|cx| client.poll_ready(cx)).await?;
+            client.send_request(request, false)
+        })?;
+        Ok(CargoCall {
             caller: self,
             answer: Some(answer),
             stream,
             body: None,
             ended: None,
             decoder: FrameDecoder::new(MAX_MESSAGE),
-        }
+        })
     }
 
     /// Asks for cargo, with these headers besides the authorization.
