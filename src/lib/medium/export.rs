@@ -24,7 +24,7 @@ use space::Space;
 
 use std::collections::BTreeSet;
 
-use super::{Error, ExchangeEvent, Medium, WaitReason};
+use super::{Error, ExchangeEvent, Medium, MediumFile, WaitReason};
 use crate::cms::enveloped_data::Cipher;
 use crate::pki::NodeId;
 use crate::receive::ReceiveOptions;
@@ -34,6 +34,25 @@ use crate::spool::{Name, QueueId, QueueKind, Spool, Time};
 use crate::verify::Policy;
 
 use answer::Way;
+
+/// Whether all that is in a cargo of ours waits in the queues or can be made again.
+///
+/// # Errors
+/// When its record cannot be read.
+pub fn may_be_packed_again(
+    spool: &Spool,
+    medium: &Medium,
+    cargo: &MediumFile,
+) -> Result<bool, Error> {
+    let carried = spool.carried(medium.id())?;
+    let mut records = carried.records()?.into_iter();
+    let record = records.find(|it| it.hop == cargo.recipient && it.cargo == cargo.sha256);
+    let load = match record {
+        Some(record) => carried.read(&record)?,
+        None => None,
+    };
+    Ok(load.is_some_and(|load| withdraw::is_packed_again(&load)))
+}
 
 /// The number of messages that are chosen at a time.
 const PART: usize = 8192;
@@ -383,8 +402,12 @@ impl<'a> Exporter<'a> {
                 why: WaitReason::NoRoom,
             })?;
         }
+        // Who collects over the network comes again for what is left.
+        let comes_again =
+            matches!(self.context.coverage, Coverage::Only(_)) && hop.left.messages > 0;
         if let Some(answered) = hop.answered
             && hop.cargoes > 0
+            && !comes_again
         {
             let what = answered.path.display().to_string();
             if let Err(error) = answered.use_up() {

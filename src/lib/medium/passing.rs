@@ -104,7 +104,10 @@ impl Medium {
         let found = self.find(message.kind, ends, message.sha256)?;
         if let Some(file) = found
             && matches!(file.read(), Ok(Some(_)))
+            && let Some(dir) = file.dir()?
         {
+            // Who stored it may have been killed before its name was on the disk.
+            dir.sync()?;
             return Ok(false);
         }
         let (pending, _) = self.prepare(message.kind, ends, message.octets())?;

@@ -1,6 +1,7 @@
 //! What the front is told.
 
 use std::fs::File;
+use std::io;
 
 use super::channel::Channel;
 use super::front::send_with;
@@ -14,7 +15,18 @@ pub(super) struct Outbox<'a> {
 
 impl Outbox<'_> {
     pub(super) fn send(&self, head: &ToFront, body: &[u8], file: Option<&File>) {
-        let _ = send_with(self.channel, head, body, file);
+        if let Err(error) = send_with(self.channel, head, body, file)
+            && error.kind() == io::ErrorKind::InvalidInput
+            && let ToFront::Answer { call, .. } = head
+        {
+            // Too long for a message. Who asked must not wait for ever.
+            let answer = ToFront::Answer {
+                call: *call,
+                verdict: ServeVerdict::Busy("it cannot be answered".to_owned()),
+                node: None,
+            };
+            let _ = send_with(self.channel, &answer, &[], None);
+        }
     }
 
     pub(super) fn tell(&self, head: &ToFront) {

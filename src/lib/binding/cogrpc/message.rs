@@ -10,6 +10,9 @@
 
 use bytes::Bytes;
 
+/// The longest id of a delivery that a server takes, in octets. Deployed clients send UUIDs, of 36.
+pub const MAX_ID: usize = 256;
+
 /// One cargo under way.
 #[derive(Clone, PartialEq, Eq, prost::Message)]
 pub struct CargoDelivery {

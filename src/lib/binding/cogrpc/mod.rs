@@ -22,6 +22,6 @@ pub use client::CogrpcClient;
 pub use collect::{CargoReceipt, CollectEnd, collect};
 pub use deliver::{DeliverySource, deliver};
 pub use frame::{FrameDecoder, FrameError, MAX_MESSAGE};
-pub use message::{CargoDelivery, CargoDeliveryAck};
+pub use message::{CargoDelivery, CargoDeliveryAck, MAX_ID};
 pub use paths::Call;
 pub use status::{GrpcCode, GrpcStatus};

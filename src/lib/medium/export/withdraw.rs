@@ -72,17 +72,21 @@ impl Context<'_> {
             }
             let ends = (record.hop, owner.id());
             let file = self.medium.find(Kind::Cargo, ends, record.cargo)?;
-            if let Some(file) = file
-                && self.medium.mark_of(record.hop, &record.cargo)?.is_none()
-            {
-                let load = self.carried.read(&record)?;
-                let load = load.filter(may_be_packed_again);
-                let Some(load) = load else {
-                    continue;
-                };
+            let Some(file) = file else {
+                self.forget(&record)?;
+                continue;
+            };
+            let is_taken = self.medium.mark_of(record.hop, &record.cargo)?.is_some();
+            let load = self.carried.read(&record)?.filter(is_packed_again);
+            let Some(load) = load else {
+                // It goes again as it is.
+                self.medium.unmark(record.hop, &record.cargo)?;
+                continue;
+            };
+            if !is_taken {
                 self.return_acks(record.hop, &load.acks)?;
-                self.medium.remove(&file)?;
             }
+            self.medium.remove(&file)?;
             self.forget(&record)?;
         }
         Ok(())
@@ -114,13 +118,13 @@ impl Context<'_> {
 fn may_be_withdrawn(load: &Load) -> bool {
     // Cargo that only acknowledges has nothing that could have gone another way.
     count(load, Kind::Parcel) > 0
-        && may_be_packed_again(load)
+        && is_packed_again(load)
         // The request that it answers is used up, so its acknowledgements might have no other way.
         && (load.acks.is_empty() || count(load, Kind::Cca) == 0)
 }
 
 /// Whether all that is in cargo waits in a queue, or can be made again.
-fn may_be_packed_again(load: &Load) -> bool {
+pub(super) fn is_packed_again(load: &Load) -> bool {
     let is_known = |name: &Name| match name.identity.kind {
         // Nobody acknowledges a parcel that goes in a number of copies: it left its queue because it is in cargo.
         Kind::Parcel => name.copies.is_none(),

@@ -145,17 +145,18 @@ impl<'a> CourierCarriage<'a> {
         };
         let gateway = shown.sender;
         let medium = self.context.medium;
+        // One that is dated in the future was made or taken under a wrong clock.
         let newest = medium.answering(gateway)?;
-        let is_newest = newest.is_none_or(|newest| newest.date < shown.date);
+        let newest = newest.filter(|newest| !window.is_before(newest.date));
+        let is_newest = newest.is_none_or(|newest| newest.date < shown.date)
+            && self.store.has_room_for_request(&shown)?;
         if is_newest {
             let request = TakenMark {
                 date: shown.date,
                 request: shown.sha256,
             };
-            // Room for requests is always there but on a full medium: they are short, and the earlier one goes.
             medium.store_request(&shown, &policy)?;
             medium.set_answering(gateway, &request)?;
-            self.store.forget_survey();
             (self.context.report)(CourierEvent::Asked {
                 gateway: shown.recipient,
                 by: gateway,

@@ -18,7 +18,7 @@ use super::dispatch::dispatch;
 use super::outbox::Outbox;
 use super::protocol::{CallId, ParcelRoute, ServeVerdict, ToFront, ToKeeper};
 use super::rooms::Rooms;
-use crate::binding::cogrpc::{CargoDelivery, MAX_MESSAGE};
+use crate::binding::cogrpc::{CargoDelivery, MAX_ID, MAX_MESSAGE};
 use crate::kind::{DiskCause, ErrorKind};
 use crate::medium::PassingMessage;
 use crate::ramf::Kind;
@@ -141,11 +141,11 @@ impl CourierKeeper<'_> {
                     .map(Option::unwrap_or_default),
             };
             let (verdict, id) = match octets.map(|it| CargoDelivery::decode(Bytes::from(it))) {
-                Ok(Ok(delivery)) => {
+                Ok(Ok(delivery)) if delivery.id.len() <= MAX_ID => {
                     let taken = self.take(&delivery);
                     (taken.err().unwrap_or(ServeVerdict::Done), delivery.id)
                 }
-                Ok(Err(_)) => {
+                Ok(_) => {
                     let text = "no delivery of cargo".to_owned();
                     (ServeVerdict::Malformed(text), String::new())
                 }

@@ -23,6 +23,12 @@ const SWEEP_EVERY: Duration = Duration::from_secs(600);
 /// How long a survey of the medium counts: other programs may change it.
 const SURVEY_FOR: Duration = Duration::from_secs(30);
 
+/// The most requests that are kept.
+const MAX_REQUESTS: usize = 4096;
+
+/// How often room is made at most: that reads the whole medium.
+const ROOM_EVERY: Duration = Duration::from_secs(60);
+
 /// What a file takes besides its octets: what file systems round up to.
 const OVERHEAD: u64 = 64 * 1024;
 
@@ -34,6 +40,9 @@ struct Survey {
     /// The octets of all messages, and of those for other gateways.
     held: u64,
     of_strangers: u64,
+    /// The requests, and their octets.
+    requests: usize,
+    of_requests: u64,
 }
 
 /// The medium of a courier.
@@ -43,6 +52,8 @@ pub(super) struct CourierStore<'a> {
     quota: Option<u64>,
     survey: Mutex<Option<Survey>>,
     swept: Mutex<Option<Instant>>,
+    /// When room was last made.
+    made_room: Mutex<Option<Instant>>,
 }
 
 impl<'a> CourierStore<'a> {
@@ -52,6 +63,7 @@ impl<'a> CourierStore<'a> {
             quota,
             survey: Mutex::default(),
             swept: Mutex::default(),
+            made_room: Mutex::default(),
         }
     }
 
@@ -74,6 +86,11 @@ impl<'a> CourierStore<'a> {
         }
         let len = cargo.octets().len() as u64;
         if !self.has_room(survey.as_ref(), cargo.recipient, len)? {
+            let mut made_room = lock(&self.made_room);
+            if made_room.is_some_and(|at| at.elapsed() < ROOM_EVERY) {
+                return Ok(None);
+            }
+            *made_room = Some(Instant::now());
             self.make_room(len, policy, report)?;
             *survey = Some(self.survey()?);
             if !self.has_room(survey.as_ref(), cargo.recipient, len)? {
@@ -90,9 +107,33 @@ impl<'a> CourierStore<'a> {
         Ok(Some(is_new))
     }
 
-    /// A gateway has asked, which may be one that nobody knew of.
-    pub(super) fn forget_survey(&self) {
-        *lock(&self.survey) = None;
+    /// Whether there is room for a request. Anybody can make one, so they get an eighth of all, and are counted.
+    ///
+    /// # Errors
+    /// When the medium cannot be read.
+    pub(super) fn has_room_for_request(&self, request: &PassingMessage) -> Result<bool, Error> {
+        let mut survey = lock(&self.survey);
+        let survey = match survey.as_mut() {
+            Some(survey) if survey.at.elapsed() < SURVEY_FOR => survey,
+            _ => survey.insert(self.survey()?),
+        };
+        let len = request.octets().len() as u64;
+        let free = self.medium.free_space()?;
+        let allowed = self
+            .quota
+            .map_or(u64::MAX, |quota| quota.saturating_sub(survey.held));
+        let all = free.min(allowed).saturating_add(survey.of_requests);
+        let fits = len <= allowed
+            && len.saturating_add(OVERHEAD) <= free
+            && survey.of_requests.saturating_add(len) <= all / 8
+            && survey.requests < MAX_REQUESTS;
+        if fits {
+            survey.requests += 1;
+            survey.of_requests += len;
+            survey.held += len;
+            survey.known.extend([request.recipient, request.sender]);
+        }
+        Ok(fits)
     }
 
     fn survey(&self) -> Result<Survey, Error> {
@@ -101,12 +142,16 @@ impl<'a> CourierStore<'a> {
             known: HashSet::new(),
             held: 0,
             of_strangers: 0,
+            requests: 0,
+            of_requests: 0,
         };
         for asked in self.medium.recipients(Kind::Cca)?.0 {
             let mut files = self.medium.files_for(Kind::Cca, asked)?;
             while let Some(file) = files.next_message()? {
                 survey.known.extend([file.recipient, file.sender]);
                 survey.held += file.len;
+                survey.of_requests += file.len;
+                survey.requests += 1;
             }
         }
         for recipient in self.medium.recipients(Kind::Cargo)?.0 {

@@ -218,14 +218,11 @@ impl DeliveryCall<'_> {
             let text = "too much cargo at once";
             return Err(CallEnd::of(GrpcCode::Unavailable, text));
         };
-        let (verdict, id, node) = if len <= MAX_INLINE {
+        let (verdict, id) = if len <= MAX_INLINE {
             self.take_short(len).await?
         } else {
             self.take_long(len).await?
         };
-        if let Some(node) = node {
-            self.peer.shows_node(node);
-        }
         match grpc::status_of(&verdict) {
             None => Ok(String::from_utf8_lossy(&id).into_owned()),
             Some(status) => Err(CallEnd::Status(status)),
@@ -262,7 +259,7 @@ impl DeliveryCall<'_> {
         };
         let mut file: File = match self.state.keeper.ask(call, asks, Vec::new()).await {
             Some(KeeperAnswer::Room(file)) => file,
-            Some(KeeperAnswer::Verdict(verdict, id, node)) => return Ok((verdict, id, node)),
+            Some(KeeperAnswer::Verdict(verdict, id, _)) => return Ok((verdict, id)),
             _ => {
                 return Err(CallEnd::of(
                     GrpcCode::Unavailable,
@@ -325,8 +322,8 @@ impl DeliveryCall<'_> {
     }
 }
 
-/// The verdict on cargo, the id of its delivery, and the gateway that it is of, if it is one that is known here.
-type CargoVerdict = (ServeVerdict, Vec<u8>, Option<[u8; 32]>);
+/// The verdict on cargo, and the id of its delivery. Whoever carries cargo shows nothing of its sender.
+type CargoVerdict = (ServeVerdict, Vec<u8>);
 
 async fn verdict(
     state: &FrontState,
@@ -335,8 +332,8 @@ async fn verdict(
     body: Vec<u8>,
 ) -> CargoVerdict {
     match state.keeper.ask(call, head, body).await {
-        Some(KeeperAnswer::Verdict(verdict, id, node)) => (verdict, id, node),
-        _ => (body_turns::stopping(), Vec::new(), None),
+        Some(KeeperAnswer::Verdict(verdict, id, _)) => (verdict, id),
+        _ => (body_turns::stopping(), Vec::new()),
     }
 }
 

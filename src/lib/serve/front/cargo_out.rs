@@ -19,7 +19,7 @@ use tokio::time::{Instant, sleep_until, timeout};
 
 use super::grpc::{self, CallDeadline};
 use super::link::{CollectionEvent, CollectionLink, ParcelSource};
-use super::state::{FrontState, PeerConnection, RequestUnderWay};
+use super::state::{FrontState, RequestUnderWay};
 use crate::binding::cogrpc::frame::PREFIX_LEN;
 use crate::binding::cogrpc::{CargoDeliveryAck, FrameDecoder, GrpcCode, GrpcStatus, authorization};
 use crate::serve::protocol::{CollectionClose, ServeRole, ToKeeper};
@@ -60,7 +60,6 @@ enum OutgoingPart {
 /// Begins a call, if the request shows that its sender may collect.
 pub(super) async fn answer(
     state: &Arc<FrontState>,
-    peer: &Arc<PeerConnection>,
     mut request: Request<Body>,
     deadline: CallDeadline,
 ) -> Response<Body> {
@@ -91,7 +90,8 @@ pub(super) async fn answer(
         return bare(GrpcCode::Unavailable);
     };
     match link.events.recv().await {
-        Some(CollectionEvent::Open(node)) => peer.shows_node(node),
+        // Couriers carry requests, so one shows nothing of who shows it.
+        Some(CollectionEvent::Open(_)) => {}
         Some(CollectionEvent::End(end)) => return grpc::refusal(&status_of(&end)),
         _ => return bare(GrpcCode::Unavailable),
     }

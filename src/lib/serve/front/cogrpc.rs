@@ -34,6 +34,6 @@ pub(super) async fn answer(
     let deadline = CallDeadline::of(headers);
     match call {
         Call::Deliver => cargo_in::answer(state, peer, request, deadline),
-        Call::Collect => cargo_out::answer(state, peer, request, deadline).await,
+        Call::Collect => cargo_out::answer(state, request, deadline).await,
     }
 }

@@ -6,8 +6,10 @@ use std::io;
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
+use tokio::time::timeout;
 
 use crate::pipeline::mutex::lock;
 use crate::serve::channel::{Channel, ReceivedMessage};
@@ -15,6 +17,9 @@ use crate::serve::protocol::{CallId, CollectionClose, ServeVerdict, SessionId, T
 
 /// How many messages wait for the keeper before those who bring more have to wait.
 const WAITING: usize = 64;
+
+/// How long the keeper may take for an answer.
+const ANSWER_WITHIN: Duration = Duration::from_secs(120);
 
 /// What the keeper answered.
 #[derive(Debug)]
@@ -213,8 +218,20 @@ impl KeeperLink {
                     Some(file) => ParcelSource::File(file),
                     None => ParcelSource::Octets(body),
                 };
-                let id = delivery;
-                open.tell(session, CollectionEvent::Delivery { id, len, parcel });
+                let is_here = match &parcel {
+                    ParcelSource::Octets(octets) => octets.len() as u64 == len,
+                    ParcelSource::File(_) => true,
+                };
+                // A file does not come where this process has no room for another one.
+                open.tell(
+                    session,
+                    if is_here {
+                        let id = delivery;
+                        CollectionEvent::Delivery { id, len, parcel }
+                    } else {
+                        CollectionEvent::End(CollectionClose::Failed)
+                    },
+                );
             }
             ToFront::CollectionEnd { session, end } => {
                 open.tell(session, CollectionEvent::End(end));
@@ -256,7 +273,8 @@ impl KeeperLink {
             .send(MessageToKeeper { head, body })
             .await
             .ok()?;
-        answered.await.ok()
+        // The keeper answers whatever it is asked; who waits must not hold a place for ever if it does not.
+        timeout(ANSWER_WITHIN, answered).await.ok()?.ok()
     }
 
     /// Tells something that has no answer.

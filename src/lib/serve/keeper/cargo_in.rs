@@ -11,7 +11,7 @@ use super::cargo_out::CIPHER;
 use super::context::{KeeperContext, KeeperEvent};
 use super::newcomers::Newcomers;
 use super::verdicts::verdict_of;
-use crate::binding::cogrpc::{CargoDelivery, MAX_MESSAGE};
+use crate::binding::cogrpc::{CargoDelivery, MAX_ID, MAX_MESSAGE};
 use crate::medium::{self, ExchangeEvent, Exporter, Importer, Medium, PassingMessage, passing};
 use crate::ramf::Kind;
 use crate::receive::{ReceiveOptions, Repeats};
@@ -24,6 +24,9 @@ use crate::verify::Policy;
 
 /// How long a run that unpacks waits for others that move messages, before it looks whether the server is to stop.
 const LOCK_AGAIN: Duration = Duration::from_millis(100);
+
+/// What a file takes besides its octets, at most: what file systems round up to.
+const OVERHEAD: u64 = 64 * 1024;
 
 /// What is of no use any more is removed from the medium so often.
 const TIDY_EVERY: Duration = Duration::from_secs(3600);
@@ -83,15 +86,16 @@ impl<'a> CargoIntake<'a> {
                 }
             };
             // What is no delivery has no id by which it could be acknowledged.
-            let Ok(delivery) = CargoDelivery::decode(Bytes::from(octets)) else {
+            let decoded = CargoDelivery::decode(Bytes::from(octets)).ok();
+            let Some(delivery) = decoded.filter(|it| it.id.len() <= MAX_ID) else {
                 let verdict = ServeVerdict::Malformed("no delivery of cargo".to_owned());
                 self.outbox.answer(call, verdict, &[]);
                 continue;
             };
-            let (verdict, node) = match self.take(&delivery) {
-                Ok(node) => {
+            let verdict = match self.take(&delivery) {
+                Ok(()) => {
                     let _ = unpacks.send(());
-                    (ServeVerdict::Done, Some(node))
+                    ServeVerdict::Done
                 }
                 Err(verdict) => {
                     (self.context.report)(KeeperEvent::Refused {
@@ -99,20 +103,18 @@ impl<'a> CargoIntake<'a> {
                         peer: None,
                     });
                     // As deployed gateways do: what is refused for good is acknowledged, or couriers would bring it again.
-                    let verdict = match verdict {
+                    match verdict {
                         ServeVerdict::Malformed(_) | ServeVerdict::Refused(_) => ServeVerdict::Done,
                         other => other,
-                    };
-                    (verdict, None)
+                    }
                 }
             };
-            self.outbox
-                .answer_to(call, verdict, delivery.id.as_bytes(), node);
+            self.outbox.answer(call, verdict, delivery.id.as_bytes());
         }
     }
 
-    /// Stores cargo for this gateway, durably. Returns its sender.
-    fn take(&self, delivery: &CargoDelivery) -> Result<crate::pki::NodeId, ServeVerdict> {
+    /// Stores cargo for this gateway, durably.
+    fn take(&self, delivery: &CargoDelivery) -> Result<(), ServeVerdict> {
         let failed = |error| self.context.failed(error, "it cannot be stored now");
         let (time, window) = (self.context.clock)().map_err(failed)?;
         let owner = self.context.spool.owner();
@@ -134,6 +136,12 @@ impl<'a> CargoIntake<'a> {
                 "this gateway did not authorize the sender".to_owned(),
             ));
         }
+        // The reserve of the node stays free beside the medium.
+        let free = self.medium.free_space();
+        let free = free.map_err(|error| failed(error.into()))?;
+        if free < cargo.octets().len() as u64 + OVERHEAD {
+            return Err(ServeVerdict::Full("there is no room for it now".to_owned()));
+        }
         let stored = self.medium.store(&cargo);
         let is_new = stored.map_err(|error| failed(error.into()))?;
         if let Err(error) = self.newcomers.signed(cargo.sender) {
@@ -144,7 +152,7 @@ impl<'a> CargoIntake<'a> {
             len: cargo.octets().len(),
             is_new,
         });
-        Ok(cargo.sender)
+        Ok(())
     }
 
     /// Unpacks what came, until no more can come.

@@ -5,13 +5,14 @@
 //! it. Once the gateway makes another request, all that it has not acknowledged is packed anew: what was collected may
 //! have been lost on the way.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::context::{KeeperContext, KeeperEvent};
 use crate::cms::enveloped_data::Cipher;
 use crate::disk::{FileRole, files};
+use crate::medium::export;
 use crate::medium::import::request::store_request;
 use crate::medium::{self, ExchangeEvent, Exporter, Medium, PassingMessage, TakenMark, passing};
 use crate::message::Item;
@@ -34,6 +35,15 @@ const LOCK_AGAIN: Duration = Duration::from_millis(50);
 /// How often it is looked whether the time of a collection is over.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
+/// What calls are handled before those that collect have a turn.
+const TOGETHER: usize = 16;
+
+/// The most collections of cargo at once.
+const SESSIONS: usize = 256;
+
+/// Where nothing moved for this time, another call with the same request takes over.
+const STALE_AFTER: Duration = Duration::from_secs(5);
+
 /// The longest request, in octets: what a head of HTTP can hold.
 const MAX_REQUEST: usize = 16 * 1024;
 
@@ -49,6 +59,10 @@ struct CargoSession {
     is_new: bool,
     /// Whether all that waits is packed.
     is_packed: bool,
+    /// Whether something had to be left: then the request is not used up.
+    has_left: bool,
+    /// When something last happened.
+    moved: Instant,
 }
 
 /// All collections of cargo.
@@ -103,8 +117,21 @@ impl<'a> Carriage<'a> {
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => return,
             }
-            while let Ok(call) = calls.try_recv() {
-                self.handle(call);
+            // Not too many at a time: who collects has a turn between them.
+            let batch: Vec<CarriageCall> = calls.try_iter().take(TOGETHER).collect();
+            let gone: HashSet<SessionId> = batch
+                .iter()
+                .filter_map(|call| match call {
+                    CarriageCall::Gone(session) => Some(*session),
+                    _ => None,
+                })
+                .collect();
+            for call in batch {
+                match call {
+                    // Nobody waits for it any more.
+                    CarriageCall::Begin { session, .. } if gone.contains(&session) => {}
+                    call => self.handle(call),
+                }
             }
             is_waiting = false;
             let sessions: Vec<SessionId> = self.sessions.keys().copied().collect();
@@ -120,7 +147,7 @@ impl<'a> Carriage<'a> {
                 session,
                 request,
                 within,
-            } => match self.open(session, request, within) {
+            } if self.sessions.len() < SESSIONS => match self.open(session, request, within) {
                 Ok(state) => {
                     let node = *state.sending.gateway.digest();
                     self.outbox.tell(&ToFront::CollectionOpen { session, node });
@@ -128,10 +155,12 @@ impl<'a> Carriage<'a> {
                 }
                 Err(end) => self.end(session, end),
             },
+            CarriageCall::Begin { session, .. } => self.end(session, CollectionClose::Again),
             CarriageCall::Collected { session, delivery } => {
                 let state = self.sessions.get_mut(&session);
                 let file = state.and_then(|state| {
                     let file = state.sending.acknowledged(&delivery)?;
+                    state.moved = Instant::now();
                     Some((file, state.sending.request))
                 });
                 // Ids that are not known are ignored, as deployed servers do.
@@ -204,14 +233,20 @@ impl<'a> Carriage<'a> {
         };
         let gateway = shown.sender;
         let others = self.sessions.iter();
-        let other = others.filter(|(_, it)| it.sending.gateway == gateway);
-        let other = other.map(|(id, it)| (*id, it.sending.request)).next();
-        // Whoever comes second has nothing to collect: the request is being answered.
-        if other.is_some_and(|(_, request)| request == shown.sha256) {
+        let mut others = others.filter(|(_, it)| it.sending.gateway == gateway);
+        let other = others.next().map(|(id, it)| {
+            let is_same = it.sending.request == shown.sha256;
+            (*id, is_same && it.moved.elapsed() < STALE_AFTER)
+        });
+        // Whoever comes second has nothing to collect while the request is being answered. Where nothing moves, the line
+        // may be broken, and who comes again takes over.
+        if let Some((_, true)) = other {
             return Err(CollectionClose::Complete);
         }
         let answering = self.medium.answering(gateway);
         let answering = answering.map_err(|error| failed(error.into()))?;
+        // One that is dated in the future was made or taken under a wrong clock.
+        let answering = answering.filter(|it| !moment.terms.window.is_before(it.date));
         let is_new = answering.is_none_or(|it| it.request != shown.sha256);
         if is_used && is_new {
             return Err(CollectionClose::Used);
@@ -240,6 +275,8 @@ impl<'a> Carriage<'a> {
             octets,
             is_new,
             is_packed: is_used,
+            has_left: false,
+            moved: Instant::now(),
         })
     }
 
@@ -249,6 +286,11 @@ impl<'a> Carriage<'a> {
             return false;
         };
         match self.advanced(&mut state) {
+            Ok(()) if state.is_packed && state.sending.is_done() && state.has_left => {
+                self.sessions.insert(session, state);
+                self.end(session, CollectionClose::Again);
+                false
+            }
             Ok(()) if state.is_packed && state.sending.is_done() => {
                 let used = self.use_up(&state);
                 self.sessions.insert(session, state);
@@ -326,10 +368,13 @@ impl<'a> Carriage<'a> {
             store_request(spool, (gateway, date), octets, (&terms, &time), &mut unread)?;
             state.is_new = false;
         }
-        let mut octets = 0;
+        let (mut octets, mut has_left) = (0, false);
         let ended = exporter.run(&mut |event| {
-            if let ExchangeEvent::Packed { len, .. } = &event {
-                octets += *len as u64;
+            match &event {
+                ExchangeEvent::Packed { len, .. } => octets += *len as u64,
+                // For want of room, or since the clock may be wrong.
+                ExchangeEvent::Waiting { .. } | ExchangeEvent::Untimely(_) => has_left = true,
+                _ => {}
             }
             (self.context.report)(KeeperEvent::Exchange(Box::new(event)));
             if octets >= PACKED_AT_ONCE {
@@ -338,6 +383,7 @@ impl<'a> Carriage<'a> {
                 Ok(())
             }
         });
+        state.has_left = has_left;
         match ended {
             Ok(()) => Ok(true),
             Err(PackEnd::Enough) => Ok(false),
@@ -354,7 +400,10 @@ impl<'a> Carriage<'a> {
         };
         self.medium
             .mark_taken(file.recipient, &file.sha256, &mark)?;
-        self.medium.remove(file)?;
+        // The last copy of what nobody acknowledges stays until it expires: who collected it may have lost it.
+        if export::may_be_packed_again(self.context.spool, self.medium, file)? {
+            self.medium.remove(file)?;
+        }
         (self.context.report)(KeeperEvent::CargoTaken {
             gateway: file.recipient,
             len: file.len,
