@@ -8,7 +8,8 @@ use relaynet::disk::Lock;
 use rustix::process::Signal;
 
 use crate::online::caller::{CallEnd, Caller, CargoCall, delivery};
-use crate::online::hub::{HOST, Hub, nodes};
+use crate::online::hub::{HOST, Hub, nodes, serve};
+use crate::online::server::Server;
 use crate::testenv::{Env, forged, id, self_issued, sha256};
 
 /// Only a fault takes this long.
@@ -390,4 +391,64 @@ fn cargo_is_acknowledged_while_others_move_messages() {
     hub.server.wait_for("event=routed", 1);
     assert_eq!(hub.waiting("gateway").len(), 1);
     assert_eq!(hub.server.errors(), [""; 0]);
+}
+
+#[test]
+fn without_room_cargo_is_not_acknowledged_and_comes_another_time() {
+    let env = nodes();
+    let config = env.text("hub/config");
+    env.write("hub/config", format!("{config}reserve = 16000000000G\n"));
+    let cargo = env.cargo("mallory", "hub", parcel(&env, "m1", b"hello"));
+    let large = parcel(&env, "m2", &vec![7; 100_000]);
+    let large = env.cargo("mallory", "hub", large);
+    let hub = Hub::of(env);
+    for cargo in [&cargo, &large] {
+        let (acknowledged, end) = caller(&hub).deliver(&[cargo]);
+        assert_eq!((acknowledged, end.code()), (0, Some(RESOURCE_EXHAUSTED)));
+    }
+    let Hub { env, server, .. } = hub;
+    assert_eq!(server.stop().status, Some(0));
+    env.write("hub/config", config);
+    let hub = Hub::of(env);
+    assert_eq!(caller(&hub).deliver(&[&cargo, &large]).0, 2);
+    hub.server.wait_for("event=routed", 2);
+    assert_eq!(hub.waiting("gateway").len(), 2);
+}
+
+#[test]
+fn a_clock_in_doubt_refuses_nothing_for_its_date() {
+    let env = nodes();
+    let cargo = env.cargo("mallory", "hub", parcel(&env, "m1", b"hello"));
+    let cca = env.cca("gateway", "hub");
+    let hub = Hub::of(env);
+    // It has seen the right time.
+    assert_eq!(caller(&hub).deliver(&[&cargo]).0, 1);
+    hub.server.wait_for("event=routed", 1);
+    let Hub {
+        env,
+        server,
+        authority,
+        ..
+    } = hub;
+    assert_eq!(server.stop().status, Some(0));
+    let next = env.cargo("mallory", "hub", parcel(&env, "m2", b"hello"));
+    for wrong in ["2027-03-01T12:00:00Z", "2025-03-01T12:00:00Z"] {
+        let server = Server::start(serve(&env).at(wrong));
+        let caller = Caller::connect(server.port(), HOST, &authority);
+        let (acknowledged, end) = caller.deliver(&[&next]);
+        assert_eq!(
+            (acknowledged, end.code()),
+            (0, Some(UNAVAILABLE)),
+            "{wrong}"
+        );
+        is_refused(&caller.collect(&cca, &[]).end(), UNAVAILABLE);
+        assert_eq!(server.stop().status, Some(0));
+    }
+    let server = Server::start(serve(&env));
+    let caller = Caller::connect(server.port(), HOST, &authority);
+    assert_eq!(caller.deliver(&[&next]).0, 1);
+    server.wait_for("event=routed", 1);
+    let (cargoes, end) = caller.collect_all(&cca);
+    assert_eq!((cargoes.len(), end.code()), (1, Some(OK)));
+    assert_eq!(store(&env, &cargoes), 2);
 }
