@@ -98,6 +98,8 @@ mod serve_cargo;
 #[cfg(feature = "online")]
 mod serve_cargo_kills;
 #[cfg(feature = "online")]
+mod serve_courier;
+#[cfg(feature = "online")]
 mod serve_collect;
 #[cfg(feature = "online")]
 mod serve_ends;

@@ -116,6 +116,10 @@ fn what_is_no_cargo_ends_the_call_or_is_dropped() {
         (too_long, RESOURCE_EXHAUSTED),
         (cut, INTERNAL),
         (vec![0, 0, 0, 0, 1, 0xff], INTERNAL),
+        // An id that would not fit into an answer of the keeper, and others.
+        (delivery(&"x".repeat(257), &cargo), INTERNAL),
+        (delivery(&"x".repeat(140_000), &cargo), INTERNAL),
+        (delivery(&"x".repeat(9_000_000), &cargo), INTERNAL),
     ] {
         let mut call = caller.begin(Call::Deliver, &[]);
         // What was good before it is stored and acknowledged all the same.
