@@ -375,6 +375,22 @@ fn a_request_stays_until_it_is_used() {
 }
 
 #[test]
+fn a_request_that_nothing_came_for_stays_for_an_hour() {
+    let world = World::laden(0);
+    world.ferry().ok().quiet();
+    assert_eq!(
+        (world.hub.seen().ccas.len(), world.count("cca", "hub")),
+        (1, 1)
+    );
+    world.hub.gives(&[world.cargo("hub", "gateway", 20)]);
+    world.ferry().ok().quiet();
+    assert_eq!(
+        (world.count("cca", "hub"), world.count("cargo", "gateway")),
+        (0, 1)
+    );
+}
+
+#[test]
 fn what_comes_is_judged_before_it_is_acknowledged() {
     let world = World::laden(0);
     let good = world.cargo("hub", "gateway", 20);

@@ -2,8 +2,8 @@
 //! comes back.
 //!
 //! The order of effects: a cargo leaves the medium when a server that showed who it is has acknowledged it, and a request
-//! when such a server has no more for it, or says without a word that it was used before. A crash in between delivers a
-//! cargo twice, which its recipient notices.
+//! when such a server has no more for it, or says without a word that it was used before; one that no cargo came for stays
+//! for an hour. A crash in between delivers a cargo twice, which its recipient notices.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -12,11 +12,11 @@ use bytes::Bytes;
 use jiff::Timestamp;
 
 use super::FerryEvent;
-use super::fetch::Fetch;
+use super::fetch::{Fetch, is_young};
 use crate::binding::address::Service;
 use crate::binding::cogrpc::{CogrpcClient, CollectEnd, DeliverySource, deliver};
 use crate::binding::{CertificateRule, Error, GrpcCode, Network, PeerPlace, Server, walk};
-use crate::medium::{Medium, MediumFile, WaitingCargo};
+use crate::medium::{Medium, MediumFile, PassingMessage, WaitingCargo};
 use crate::node::Directory;
 use crate::ramf::Kind;
 use crate::verify::Policy;
@@ -254,6 +254,11 @@ impl Errand<'_> {
         }
     }
 
+    fn is_young(&self, request: Vec<u8>) -> bool {
+        let request = PassingMessage::verify(request, &[Kind::Cca], &self.policy);
+        request.is_ok_and(|it| is_young(&it, self.now))
+    }
+
     /// Collects what a stop has, with one request after another.
     fn collect<E: From<Error>>(
         &self,
@@ -298,7 +303,8 @@ impl Errand<'_> {
                 continue;
             }
             left -= 1;
-            if self.is_trusted(client.server()) {
+            let stays = !is_used && tally.stored + tally.useless == 0 && self.is_young(octets);
+            if self.is_trusted(client.server()) && !stays {
                 self.medium.remove(&request.file).map_err(Error::from)?;
             }
             each(FerryEvent::Asked {

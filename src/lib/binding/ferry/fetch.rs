@@ -1,6 +1,7 @@
 //! Cargo that a server gives: judged as relay-carry does, stored on the medium, then acknowledged.
 
 use bytes::Bytes;
+use jiff::{SignedDuration, Timestamp};
 
 use super::FerryEvent;
 use crate::binding::cogrpc::{CargoReceipt, CogrpcClient, CollectEnd, collect};
@@ -8,11 +9,20 @@ use crate::binding::{Error, Server};
 use crate::medium::passing::is_refused_for_good;
 use crate::medium::{self, Medium, PassingMessage};
 use crate::pki::NodeId;
-use crate::ramf::Kind;
+use crate::ramf::{Kind, limits};
 use crate::verify::Policy;
 
 /// What cargo takes on a medium besides its octets, at most.
 const OVERHEAD: u64 = 64 << 10;
+
+/// How long a request is shown again that no cargo came for.
+const REQUEST_LIFE: SignedDuration = SignedDuration::from_hours(1);
+
+/// Whether a request that no cargo came for is shown again: its gateway may have been answering it to somebody else.
+pub(super) fn is_young(request: &PassingMessage, now: Timestamp) -> bool {
+    let made = request.date.saturating_add(limits::CCA_BACKDATED);
+    made.is_ok_and(|made| now.duration_since(made).abs() <= REQUEST_LIFE)
+}
 
 /// Where cargo goes that comes, and who asked for it.
 pub struct Fetch<'a> {

@@ -11,22 +11,19 @@ use jiff::SignedDuration;
 
 use super::FerryEvent;
 use super::errand::is_used;
-use super::fetch::Fetch;
+use super::fetch::{Fetch, is_young};
 use crate::binding::Error;
 use crate::binding::cogrpc::{CogrpcClient, CollectEnd, DeliverySource, deliver};
 use crate::medium::{Medium, MediumFile, PassingMessage};
 use crate::node::certificates;
 use crate::pki::NodeId;
-use crate::ramf::{Kind, limits};
+use crate::ramf::Kind;
 use crate::spool::carried::{Carried, Given, Record, goes_to};
 use crate::spool::{Spool, Time};
 use crate::verify::Policy;
 
 /// The pause after cargo came, as stock gateways make it: a courier needs time to note what was acknowledged.
 pub const VISIT_PAUSE: Duration = Duration::from_secs(5);
-
-/// How long a request is shown again that no cargo came for.
-const REQUEST_LIFE: SignedDuration = SignedDuration::from_hours(1);
 
 /// How long the same courier is not given the same cargo, unless the config says otherwise.
 const RESEND_AFTER: SignedDuration = SignedDuration::from_hours(7 * 24);
@@ -69,12 +66,8 @@ impl Visit<'_> {
             let mut tally = CollectEnd::default();
             let ended = fetch.run(client, request.octets(), &mut tally, each)?;
             stored += tally.stored;
-            let made = request.date.saturating_add(limits::CCA_BACKDATED);
-            let age = made.map_or(SignedDuration::MAX, |made| {
-                self.time.told.duration_since(made)
-            });
             // A courier may have shown it to the gateway already, which takes each once.
-            if tally.stored > 0 || is_used(&ended) || age.abs() > REQUEST_LIFE {
+            if tally.stored > 0 || is_used(&ended) || !is_young(&request, self.time.told) {
                 self.medium.remove(&file).map_err(Error::from)?;
             }
             match ended {
