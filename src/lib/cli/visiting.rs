@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::net::{Ipv4Addr, SocketAddrV4};
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use jiff::SignedDuration;
 
@@ -46,6 +46,9 @@ pub struct VisitOptions<'a> {
     /// The clock.
     pub clock: &'a ClockArgs,
 }
+
+/// How long a courier has for calls on one connection, however fast it is: others come by, and other runs wait for the lock.
+const CALLS_WITHIN: Duration = Duration::from_secs(15 * 60);
 
 /// The courier that somebody named, as `ADDRESS` or `ADDRESS:PORT`: of a private network, or this machine.
 fn named(text: &str) -> anyhow::Result<SocketAddrV4> {
@@ -208,7 +211,8 @@ fn connect(
     let now = options.clock.now(None)?;
     let server = Server::named_by_operator(&courier.to_string(), None)?;
     let connector = network.connector(&server, now)?;
-    Ok(CogrpcClient::connect(connector)?)
+    let client = CogrpcClient::connect(connector)?;
+    Ok(client.until(Instant::now() + CALLS_WITHIN))
 }
 
 /// The gateways with which another run exchanges parcels over a network, which works.

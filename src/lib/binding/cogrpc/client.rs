@@ -1,5 +1,7 @@
 //! A client of one server of `CogRPC`: its connection, which calls share.
 
+use std::time::Instant;
+
 use super::link::Link;
 use crate::binding::connect::Connector;
 use crate::binding::{Error, Server};
@@ -8,6 +10,8 @@ use crate::binding::{Error, Server};
 pub struct CogrpcClient {
     connector: Connector,
     link: Option<Link>,
+    /// When calls are given up, however fast they are.
+    ends: Option<Instant>,
 }
 
 impl CogrpcClient {
@@ -17,7 +21,18 @@ impl CogrpcClient {
     /// As [`Connector::connect`], and [`Error::Protocol`] when it does not speak HTTP/2.
     pub fn connect(connector: Connector) -> Result<Self, Error> {
         let link = Some(Link::open(&connector)?);
-        Ok(Self { connector, link })
+        Ok(Self {
+            connector,
+            link,
+            ends: None,
+        })
+    }
+
+    /// The same, whose calls are given up at an instant, however fast they are.
+    #[must_use]
+    pub fn until(mut self, ends: Instant) -> Self {
+        self.ends = Some(ends);
+        self
     }
 
     /// The server.
@@ -43,6 +58,8 @@ impl CogrpcClient {
             Some(link) => link,
             None => Link::open(&self.connector)?,
         };
-        Ok(self.link.insert(link))
+        let link = self.link.insert(link);
+        link.watch.ends = self.ends;
+        Ok(link)
     }
 }

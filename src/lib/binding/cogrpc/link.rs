@@ -185,6 +185,9 @@ pub(super) struct LinkWatch {
     meter: Arc<Meter>,
     cutoff: Cutoff,
     pub(super) silence: Duration,
+    begun: Instant,
+    /// When calls are given up, however fast they are.
+    pub(super) ends: Option<Instant>,
     pace: Pace,
     /// Octets read that were looked at.
     seen: u64,
@@ -205,6 +208,8 @@ impl LinkWatch {
             meter,
             cutoff: options.cutoff.clone(),
             silence: options.silence,
+            begun: Instant::now(),
+            ends: None,
             pace: Pace::new(options.silence, options.rate, Instant::now()),
             seen: 0,
             unused: 0,
@@ -261,6 +266,10 @@ impl LinkWatch {
         }
         self.look();
         let now = Instant::now();
+        if self.ends.is_some_and(|ends| now >= ends) {
+            let slow = PaceFailure::Slow(now.saturating_duration_since(self.begun));
+            return Err(failed(&self.server, slow));
+        }
         let Err(failure) = self.pace.left(now) else {
             return Ok(());
         };
