@@ -317,7 +317,7 @@ fn rotations_wait_for_their_time() {
     assert_eq!(env.names(&certs).len(), held + 1);
 }
 
-/// What a retry cannot apply either is set aside again, and a parcel goes where parcels go.
+/// What a retry cannot apply either is set aside again, and a parcel goes where parcels go: to who is registered here.
 #[test]
 fn what_was_set_aside_returns_to_where_it_belongs() {
     let env = Env::with_gateways();
@@ -334,7 +334,7 @@ fn what_was_set_aside_returns_to_where_it_belongs() {
     assert_eq!(ran.diagnostics().len(), 1);
     assert_eq!(queue(&env, "failed").len(), 2);
     route(&env).args(["--retry", &parcel]).ok().quiet();
-    assert_eq!(queue(&env, &format!("out/{}", id("hub"))).len(), 1);
+    assert_eq!(queue(&env, &format!("out/{}", id("alice"))).len(), 1);
     assert_eq!(queue(&env, "failed"), [foreign]);
     // Its time comes by its name, since it does not tell itself, and neither does what is no message.
     lay(&env, "hub", &name_for(Kind::Pca, 1), b"junk");
