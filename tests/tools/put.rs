@@ -242,6 +242,7 @@ fn a_later_message_replaces_an_earlier_one_until_that_has_left() {
     assert_eq!(waiting(), std::slice::from_ref(&third));
 
     // Once it is on a medium, it may have arrived.
+    env.write("gateway/routes", "* peer:hub\n");
     let route = env.relay("route").args(["-N", "gateway"]);
     route.ok().quiet();
     put(&third).ok().quiet().changes(&[]);
