@@ -685,7 +685,9 @@ impl World {
             // Temporary files may be in use for a day and a half, and what is on a medium beside files for somebody
             // concerns nobody.
             let is_in_use = bad.stray == Some(".relay-0011223344556677.tmp");
-            let concerns_nobody = matches!(place, Place::Stick("got/gateway" | "tmp" | "."));
+            let concerns_nobody = matches!(place, Place::Stick("got/gateway" | "tmp" | "."))
+                // It has the name of another gateway's directory, and is one.
+                || matches!((place, &bad.thing), (Place::Stick("cargo"), Thing::Dir));
             if is_in_use || concerns_nobody || fs::symlink_metadata(self.env.path(path)).is_err() {
                 continue;
             }
