@@ -13,6 +13,9 @@ use crate::ramf::Kind;
 use crate::send::uuid;
 use crate::verify::Policy;
 
+/// The longest request, in octets: what a head of HTTP can hold.
+pub(super) const MAX_REQUEST: usize = 16 * 1024;
+
 /// The most deliveries that are not acknowledged (RS-000 §Binding).
 const WINDOW: usize = 5;
 

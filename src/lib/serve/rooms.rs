@@ -6,8 +6,12 @@ use std::io::{self, Read as _, Seek as _};
 use std::path::PathBuf;
 use std::sync::Mutex;
 
+use bytes::Bytes;
+use prost::Message as _;
+
 use super::Error;
 use super::protocol::CallId;
+use crate::binding::cogrpc::{CargoDelivery, MAX_ID, MAX_MESSAGE};
 use crate::disk::scratch::Scratch;
 use crate::disk::{FileRole, files};
 use crate::pipeline::mutex::lock;
@@ -57,6 +61,24 @@ impl Rooms {
     /// Nothing came into the file of this question.
     pub(super) fn give_up(&self, call: CallId) {
         lock(&self.open).remove(&call);
+    }
+
+    /// The delivery of cargo that came: these octets, or what is in the file of this question. `None` if it is none, and so
+    /// has no id by which it could be acknowledged.
+    ///
+    /// # Errors
+    /// As [`take`](Self::take).
+    pub(super) fn delivery(
+        &self,
+        call: CallId,
+        octets: Option<Vec<u8>>,
+    ) -> io::Result<Option<CargoDelivery>> {
+        let octets = match octets {
+            Some(octets) => octets,
+            None => self.take(call, MAX_MESSAGE)?.unwrap_or_default(),
+        };
+        let decoded = CargoDelivery::decode(Bytes::from(octets)).ok();
+        Ok(decoded.filter(|it| it.id.len() <= MAX_ID))
     }
 
     /// What came into the file of this question; `None` if there is none.

@@ -16,16 +16,13 @@ use super::store::CourierStore;
 use crate::medium::{self, MediumFile, PassingMessage, TakenMark};
 use crate::ramf::Kind;
 use crate::serve::Error;
-use crate::serve::carriage::{CargoSending, CarriageCall};
+use crate::serve::carriage::{CargoSending, CarriageCall, MAX_REQUEST};
 use crate::serve::outbox::Outbox;
 use crate::serve::protocol::{CollectionClose, SessionId, ToFront};
 use crate::verify::Policy;
 
 /// How often it is looked what may leave the medium, at least.
 const LOOK_EVERY: Duration = Duration::from_secs(60);
-
-/// The longest request, in octets: what a head of HTTP can hold.
-const MAX_REQUEST: usize = 16 * 1024;
 
 /// A collection.
 struct CourierSession {

@@ -8,9 +8,6 @@ mod carriage; // cargo that gateways collect
 
 use std::sync::mpsc::{self, Receiver};
 
-use bytes::Bytes;
-use prost::Message as _;
-
 use super::Error;
 use super::carriage::CarriageCall;
 use super::channel::{Channel, ReceivedMessage};
@@ -18,7 +15,7 @@ use super::dispatch::dispatch;
 use super::outbox::Outbox;
 use super::protocol::{CallId, ParcelRoute, ServeVerdict, ToFront, ToKeeper};
 use super::rooms::Rooms;
-use crate::binding::cogrpc::{CargoDelivery, MAX_ID, MAX_MESSAGE};
+use crate::binding::cogrpc::CargoDelivery;
 use crate::kind::{DiskCause, ErrorKind};
 use crate::medium::PassingMessage;
 use crate::ramf::Kind;
@@ -133,19 +130,12 @@ impl CourierKeeper<'_> {
     /// Takes cargo until no more can come.
     fn take_all(&self, arrived: Receiver<ArrivedDelivery>) {
         for (call, octets) in arrived {
-            let octets = match octets {
-                Some(octets) => Ok(octets),
-                None => self
-                    .rooms
-                    .take(call, MAX_MESSAGE)
-                    .map(Option::unwrap_or_default),
-            };
-            let (verdict, id) = match octets.map(|it| CargoDelivery::decode(Bytes::from(it))) {
-                Ok(Ok(delivery)) if delivery.id.len() <= MAX_ID => {
+            let (verdict, id) = match self.rooms.delivery(call, octets) {
+                Ok(Some(delivery)) => {
                     let taken = self.take(&delivery);
                     (taken.err().unwrap_or(ServeVerdict::Done), delivery.id)
                 }
-                Ok(_) => {
+                Ok(None) => {
                     let text = "no delivery of cargo".to_owned();
                     (ServeVerdict::Malformed(text), String::new())
                 }

@@ -4,14 +4,11 @@
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
-use prost::Message as _;
-
 use super::cargo_out::CIPHER;
 use super::context::{KeeperContext, KeeperEvent};
 use super::newcomers::Newcomers;
 use super::verdicts::verdict_of;
-use crate::binding::cogrpc::{CargoDelivery, MAX_ID, MAX_MESSAGE};
+use crate::binding::cogrpc::CargoDelivery;
 use crate::medium::{self, ExchangeEvent, Exporter, Importer, Medium, PassingMessage, passing};
 use crate::ramf::Kind;
 use crate::receive::{ReceiveOptions, Repeats};
@@ -70,27 +67,18 @@ impl<'a> CargoIntake<'a> {
     /// Takes cargo until no more can come, and tells who unpacks it.
     pub(super) fn work(&self, arrived: &Receiver<ArrivedCargo>, unpacks: &Sender<()>) {
         for ArrivedCargo { call, octets } in arrived {
-            let octets = match octets {
-                Some(octets) => Ok(octets),
-                None => self
-                    .rooms
-                    .take(call, MAX_MESSAGE)
-                    .map(Option::unwrap_or_default),
-            };
-            let octets = match octets {
-                Ok(octets) => octets,
+            let delivery = match self.rooms.delivery(call, octets) {
+                Ok(Some(delivery)) => delivery,
+                Ok(None) => {
+                    let verdict = ServeVerdict::Malformed("no delivery of cargo".to_owned());
+                    self.outbox.answer(call, verdict, &[]);
+                    continue;
+                }
                 Err(error) => {
                     let verdict = self.context.failed(error.into(), "it cannot be stored now");
                     self.outbox.answer(call, verdict, &[]);
                     continue;
                 }
-            };
-            // What is no delivery has no id by which it could be acknowledged.
-            let decoded = CargoDelivery::decode(Bytes::from(octets)).ok();
-            let Some(delivery) = decoded.filter(|it| it.id.len() <= MAX_ID) else {
-                let verdict = ServeVerdict::Malformed("no delivery of cargo".to_owned());
-                self.outbox.answer(call, verdict, &[]);
-                continue;
             };
             let verdict = match self.take(&delivery) {
                 Ok(()) => {

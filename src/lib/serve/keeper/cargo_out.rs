@@ -20,7 +20,7 @@ use crate::node::{self, ReplayError};
 use crate::ramf::Kind;
 use crate::receive::{self, ReceiveOptions, Repeats};
 use crate::serve::Error;
-use crate::serve::carriage::{CargoSending, CarriageCall};
+use crate::serve::carriage::{CargoSending, CarriageCall, MAX_REQUEST};
 use crate::serve::outbox::Outbox;
 use crate::serve::protocol::{CollectionClose, SessionId, ToFront};
 use crate::spool::{self, Name, QueueId, Time};
@@ -43,9 +43,6 @@ const SESSIONS: usize = 256;
 
 /// Where nothing moved for this time, another call with the same request takes over.
 const STALE_AFTER: Duration = Duration::from_secs(5);
-
-/// The longest request, in octets: what a head of HTTP can hold.
-const MAX_REQUEST: usize = 16 * 1024;
 
 /// How cargo is encrypted: what every deployed gateway opens.
 pub(super) const CIPHER: Cipher = Cipher::Cbc { key_len: 16 };
